@@ -1,0 +1,1 @@
+"""The conversation with customers, and the processes that keep the product running."""

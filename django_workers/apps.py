@@ -1,0 +1,10 @@
+"""How Django finds this app."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DjangoWorkersConfig(AppConfig):
+    name = "django_workers"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = _("Queues")

@@ -1,0 +1,45 @@
+"""How one start of a task went: values that travel from the handler to the settle."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Model
+from django.utils import timezone
+
+from .errors import PauseQueue, PostponeTask, TaskError
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One start of one task.
+
+    `key` is unique for ever, so a record of the attempt can be written twice safely.
+    """
+
+    key: UUID
+    task_id: Any
+    item: Model
+    epoch: int = 0
+    started_at: datetime = field(default_factory=timezone.now)
+    finished_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Success:
+    """The handler returned: `result` is what it returned."""
+
+    attempt: Attempt
+    result: Any = None
+
+
+Ending = Success | TaskError | PostponeTask | PauseQueue
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A started task that came to its end, and waits to be settled."""
+
+    attempt: Attempt
+    ending: Ending

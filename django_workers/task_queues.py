@@ -1,0 +1,121 @@
+"""The questions that a queue must answer, and those that it may."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.db import models, router
+
+from .errors import PauseQueue, PostponeTask, TaskError, WorkerLost
+from .outcomes import Attempt, Success
+
+
+class AbstractTaskQueue(ABC):
+    """Any table as a queue. Four methods are yours; the rest has sound defaults.
+
+    An instance at module level is what `run_worker` takes: `shop.task_queues.queue`.
+    """
+
+    task_id_field_name = "pk"
+
+    # How many tasks one worker runs at once. `run_worker --concurrency` overrides it.
+    concurrency: int = 1
+    # At most so many starts per second, over all workers of the queue; None: no limit.
+    rate: float | None = None
+    # Seconds until an `async def` handler is cancelled, which counts as "timeout".
+    handler_timeout: float | None = None
+
+    @abstractmethod
+    def get_pending_tasks_queryset(self) -> models.QuerySet[Any]:
+        """Return the tasks that are not done yet."""
+
+    @abstractmethod
+    def exclude_cycled_failed_tasks(
+        self, queryset: models.QuerySet[Any]
+    ) -> models.QuerySet[Any]:
+        """Return `queryset` without the tasks that failed too often."""
+
+    @abstractmethod
+    def handle_task(self, queryset_item: Any) -> Any:
+        """Do one task, `def` or `async def`; to return is to succeed.
+
+        Raise TaskError for a failed attempt, PostponeTask to be called again later,
+        PauseQueue when no task can succeed now. Anything else that is raised counts as
+        TaskError("unhandled_exception").
+        """
+
+    @abstractmethod
+    def process_task_error(self, queryset_item: Any, error: TaskError) -> None:
+        """Record a failed attempt; `queryset_item` is freshly read.
+
+        Runs in the settle transaction. `error.attempt` tells when it began and ended.
+        """
+
+    # --- what a queue may answer ------------------------------------------------------
+
+    def select_claimable(
+        self, queryset: models.QuerySet[Any], in_flight: Collection[Any]
+    ) -> models.QuerySet[Any]:
+        """Return which of the tasks may be started now, in the order to start them.
+
+        `in_flight` holds the ids of tasks that are running or held back.
+        """
+        if not queryset.query.is_sliced and not queryset.ordered:
+            queryset = queryset.order_by("pk")
+        if in_flight:
+            queryset = queryset.exclude(**{f"{self.task_id_field_name}__in": in_flight})
+        return queryset
+
+    def get_next_due_time(self) -> datetime | None:
+        """Return when the next task falls due by itself, if any will."""
+        return None
+
+    def record_successes(self, successes: Sequence[Success]) -> None:
+        """Record tasks that succeeded, all at once, in the settle transaction.
+
+        Not needed when `handle_task` itself marks the task as done.
+        """
+
+    def record_uncounted(
+        self, attempt: Attempt | None, ending: PostponeTask | PauseQueue | WorkerLost
+    ) -> None:
+        """Record an attempt that went back uncounted, in the settle transaction."""
+
+    def postpone(self, queryset_item: Any, until: datetime) -> bool:
+        """Move the task's own due time to `until`; False when it has none.
+
+        Without one, the engine holds the task back in its own table.
+        """
+        return False
+
+    def probe(self) -> Any:
+        """Say whether a pause is over, `def` or `async def`: raise PauseQueue if not."""
+
+    def check_ready(self) -> None:
+        """Raise ImproperlyConfigured when the queue cannot work as it is set up."""
+
+    async def aclose(self) -> None:
+        """Release what handlers shared; called on the loop when the worker ends."""
+
+    # --- what the engine asks ---------------------------------------------------------
+
+    @cached_property
+    def queue_name(self) -> str:
+        """The stable key of this queue in the database: by default its model's label."""
+        return self.model._meta.label
+
+    @cached_property
+    def model(self) -> type[models.Model]:
+        """The model whose rows are the tasks."""
+        return self.get_pending_tasks_queryset().model
+
+    @cached_property
+    def database(self) -> str:
+        """The alias of the database in which the tasks live, and the claims on them."""
+        return router.db_for_write(self.model)
+
+    def get_task_id(self, queryset_item: Any) -> Any:
+        """Return the value of the field that names a task."""
+        return getattr(queryset_item, self.task_id_field_name)

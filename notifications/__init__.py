@@ -1,0 +1,1 @@
+"""The domain: customers, their orders, and the notifications about them."""

@@ -1,0 +1,84 @@
+"""Who buys in the shop, and whether the bot may write to them."""
+
+import secrets
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+def new_invite_code() -> str:
+    """Return an unguessable code that fits into a Telegram deep link."""
+    return secrets.token_urlsafe(16)
+
+
+class Customer(models.Model):
+    """A customer of the shop; reachable once they have pressed Start."""
+
+    name = models.CharField(_("Name"), max_length=200)
+    phone = models.CharField(_("Phone"), max_length=32, blank=True, db_default="")
+    tg_user_id = models.BigIntegerField(
+        _("Telegram user ID"), unique=True, null=True, blank=True, editable=False
+    )
+    tg_username = models.CharField(
+        _("Telegram username"), max_length=64, blank=True, db_default="", editable=False
+    )
+    language = models.CharField(
+        _("Language"), max_length=16, blank=True, db_default="", editable=False
+    )
+    invite_code = models.CharField(
+        _("Invite code"),
+        max_length=64,
+        unique=True,
+        default=new_invite_code,
+        editable=False,
+    )
+    registered_by_bot = models.BooleanField(
+        _("Registered in the bot"), db_default=False, editable=False
+    )
+    created_at = models.DateTimeField(
+        _("Created"), db_default=models.functions.Now(), editable=False
+    )
+    started_at = models.DateTimeField(_("Pressed Start"), null=True, editable=False)
+    blocked_at = models.DateTimeField(_("Blocked the bot"), null=True, editable=False)
+    unsubscribed_at = models.DateTimeField(
+        _("Unsubscribed"), null=True, editable=False
+    )
+    # What the admin searches: SQLite compares Cyrillic letters case by case.
+    search_text = models.CharField(max_length=400, db_default="", editable=False)
+
+    class Meta:
+        verbose_name = _("Customer")
+        verbose_name_plural = _("Customers")
+        ordering = ["name", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="customer_started_has_chat",
+                condition=Q(started_at=None, tg_user_id=None)
+                | Q(started_at__isnull=False, tg_user_id__isnull=False),
+                violation_error_message=_(
+                    "A customer has a Telegram ID if and only if they pressed Start."
+                ),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.phone})" if self.phone else self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.search_text = searchable(self.name, self.phone, self.tg_username)
+        if (fields := kwargs.get("update_fields")) is not None:
+            kwargs["update_fields"] = {*fields, "search_text"}
+        super().save(*args, **kwargs)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether an order made now is sent: Start was pressed, /stop was not."""
+        return self.tg_user_id is not None and self.unsubscribed_at is None
+
+
+def searchable(name: str, phone: str, username: str) -> str:
+    """Return the words by which a customer is found, in one case, at most 400 long."""
+    digits = "".join(filter(str.isdigit, phone))
+    return " ".join(filter(None, [name, phone, digits, username])).casefold()[:400]

@@ -1,0 +1,1 @@
+"""The Django project: settings, urls and entry points of the web server."""
