@@ -1,17 +1,20 @@
 """How a handler says that its task did not succeed.
 
-    Exception
-    ├── TaskError       a failed attempt: the queue's process_task_error counts it
-    ├── PostponeTask    not an attempt: this row goes back for later
-    ├── PauseQueue      not an attempt: the row goes back, the whole queue waits
-    └── WorkerLost      never raised: how a row learns that its worker died
+Exception
+├── TaskError       a failed attempt: the queue's process_task_error counts it
+├── PostponeTask    not an attempt: this row goes back for later
+├── PauseQueue      not an attempt: the row goes back, the whole queue waits
+└── WorkerLost      never raised: how a row learns that its worker died
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .outcomes import Attempt
 
 _default_task_id: ContextVar[Any] = ContextVar("django_workers_task_id")
 
@@ -27,6 +30,9 @@ class TaskError(Exception):
     Raises:
         ValueError: no task id was given and there is none in context.
     """
+
+    # When the failed attempt began and ended; set before process_task_error is called.
+    attempt: "Attempt | None" = None
 
     def __init__(
         self, reason_code: str, *, task_id: Any = None, description: str = ""
@@ -79,10 +85,8 @@ class TaskError(Exception):
             yield
         except (TaskError, PostponeTask, PauseQueue):
             raise
-        except exception_types or (Exception,) as error:
-            raise cls(
-                reason_code, task_id=task_id, description=description
-            ) from error
+        except exception_types or Exception as error:  # noqa: B030 - a tuple of them
+            raise cls(reason_code, task_id=task_id, description=description) from error
 
 
 def _rebuild(reason_code: str, task_id: Any, description: str) -> TaskError:

@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
+from django.core.exceptions import ValidationError
 from django.db import models, router
 
 from .errors import PauseQueue, PostponeTask, TaskError, WorkerLost
@@ -79,7 +80,7 @@ class AbstractTaskQueue(ABC):
         """
 
     def record_uncounted(
-        self, attempt: Attempt | None, ending: PostponeTask | PauseQueue | WorkerLost
+        self, attempt: Attempt, ending: PostponeTask | PauseQueue | WorkerLost
     ) -> None:
         """Record an attempt that went back uncounted, in the settle transaction."""
 
@@ -91,7 +92,7 @@ class AbstractTaskQueue(ABC):
         return False
 
     def probe(self) -> Any:
-        """Say whether a pause is over, `def` or `async def`: raise PauseQueue if not."""
+        """Raise PauseQueue while a pause is not over yet; `def` or `async def`."""
 
     def check_ready(self) -> None:
         """Raise ImproperlyConfigured when the queue cannot work as it is set up."""
@@ -103,7 +104,7 @@ class AbstractTaskQueue(ABC):
 
     @cached_property
     def queue_name(self) -> str:
-        """The stable key of this queue in the database: by default its model's label."""
+        """The stable key of this queue; by default the label of its model."""
         return self.model._meta.label
 
     @cached_property
@@ -119,3 +120,16 @@ class AbstractTaskQueue(ABC):
     def get_task_id(self, queryset_item: Any) -> Any:
         """Return the value of the field that names a task."""
         return getattr(queryset_item, self.task_id_field_name)
+
+    def parse_task_id(self, text: str) -> Any:
+        """Return the task id that was written down as `text`.
+
+        A text that is no id is returned as it is: it names no task.
+        """
+        options = self.model._meta
+        name = self.task_id_field_name
+        field = options.pk if name == "pk" else options.get_field(name)
+        try:
+            return cast("models.Field[Any, Any]", field).to_python(text)
+        except ValidationError:
+            return text

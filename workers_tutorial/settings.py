@@ -5,9 +5,10 @@ Every variable is listed in `.env.example`. All mistakes are reported together.
 
 import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from collections.abc import Callable
+from typing import cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -127,7 +128,9 @@ NOTIFICATIONS_COUNT_EVERY_FAILURE: bool = env.bool(
 
 SECRET_KEY: str = env.str("SECRET_KEY", "")
 DEBUG: bool = env.bool("DEBUG", False)
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+ALLOWED_HOSTS: list[str] = env.list(
+    "ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"]
+)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 HTTPS_ONLY: bool = env.bool("HTTPS_ONLY", False)
 DATABASE_URL: str = (
@@ -146,10 +149,8 @@ LOG_LEVEL: str = env.str(
 try:
     env.seal()
 except EnvValidationError as error:
-    lines = [
-        f"  {name}: {' '.join(map(str, messages))}"
-        for name, messages in error.error_messages.items()
-    ]
+    mistakes = cast("dict[str, list[str]]", error.error_messages)
+    lines = [f"  {name}: {' '.join(found)}" for name, found in mistakes.items()]
     raise ImproperlyConfigured(
         f"The configuration has mistakes (environment or {ENV_FILE.name}; "
         "every variable is explained in .env.example):\n" + "\n".join(lines)
@@ -254,7 +255,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
-        name: {"level": LOG_LEVEL} for name in ("django_workers", "notifications", "bot")
+        name: {"level": LOG_LEVEL}
+        for name in ("django_workers", "notifications", "bot")
     }
     | {
         # httpx writes every address that it calls at INFO.

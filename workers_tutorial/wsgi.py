@@ -1,4 +1,4 @@
-"""The web server's entry point: `any WSGI server, workers_tutorial.wsgi:application`."""
+"""The entry point for a WSGI server: `workers_tutorial.wsgi:application`."""
 
 import os
 

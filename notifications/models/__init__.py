@@ -1,8 +1,9 @@
-"""Customers, orders, order notifications and the attempts to deliver them."""
+"""Customers, orders, order notifications, attempts to deliver them, the bot's status."""
 
 from .attempt import DeliveryAttempt
+from .bot_status import BotStatus
 from .customer import Customer
 from .notification import OrderNotification
 from .order import Order
 
-__all__ = ["Customer", "DeliveryAttempt", "Order", "OrderNotification"]
+__all__ = ["BotStatus", "Customer", "DeliveryAttempt", "Order", "OrderNotification"]

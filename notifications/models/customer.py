@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 
@@ -37,14 +38,10 @@ class Customer(models.Model):
     registered_by_bot = models.BooleanField(
         _("Registered in the bot"), db_default=False, editable=False
     )
-    created_at = models.DateTimeField(
-        _("Created"), db_default=models.functions.Now(), editable=False
-    )
+    created_at = models.DateTimeField(_("Created"), db_default=Now(), editable=False)
     started_at = models.DateTimeField(_("Pressed Start"), null=True, editable=False)
     blocked_at = models.DateTimeField(_("Blocked the bot"), null=True, editable=False)
-    unsubscribed_at = models.DateTimeField(
-        _("Unsubscribed"), null=True, editable=False
-    )
+    unsubscribed_at = models.DateTimeField(_("Unsubscribed"), null=True, editable=False)
     # What the admin searches: SQLite compares Cyrillic letters case by case.
     search_text = models.CharField(max_length=400, db_default="", editable=False)
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ class OrderNotificationQuerySet(models.QuerySet["OrderNotification"]):
 
     def retry(self) -> int:
         """Make the given-up ones due again with a fresh count; return how many."""
-        return self.given_up().update(
-            failed_attempts_number=0, next_attempt_at=models.functions.Now()
-        )
+        return self.given_up().update(failed_attempts_number=0, next_attempt_at=Now())
 
 
 class OrderNotification(models.Model):
@@ -54,11 +53,9 @@ class OrderNotification(models.Model):
     failed_attempts_number = models.PositiveSmallIntegerField(
         _("Number of failed attempts"), default=0, db_default=0
     )
-    created_at = models.DateTimeField(
-        _("Created"), db_default=models.functions.Now(), editable=False
-    )
+    created_at = models.DateTimeField(_("Created"), db_default=Now(), editable=False)
     next_attempt_at = models.DateTimeField(
-        _("Next attempt"), db_default=models.functions.Now(), editable=False
+        _("Next attempt"), db_default=Now(), editable=False
     )
     processed_at = models.DateTimeField(_("Delivered"), null=True, editable=False)
     last_error_code = models.CharField(
@@ -111,6 +108,4 @@ class OrderNotification(models.Model):
     @property
     def is_given_up(self) -> bool:
         """Whether it failed for the last time and waits for a person."""
-        return (
-            not self.processed and self.failed_attempts_number >= MAX_FAILED_ATTEMPTS
-        )
+        return not self.processed and self.failed_attempts_number >= MAX_FAILED_ATTEMPTS

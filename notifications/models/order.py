@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import models, router, transaction
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from .customer import Customer
@@ -13,7 +14,9 @@ from .notification import OrderNotification
 class OrderManager(models.Manager["Order"]):
     """Makes the notification in whichever way an order is made."""
 
-    def bulk_create(self, objs: Iterable["Order"], *args: Any, **kwargs: Any) -> list["Order"]:
+    def bulk_create(
+        self, objs: Iterable["Order"], *args: Any, **kwargs: Any
+    ) -> list["Order"]:
         """Insert orders and, in the same transaction, their notifications.
 
         Raises:
@@ -47,9 +50,7 @@ class Order(models.Model):
         related_name="orders",
         verbose_name=_("Customer"),
     )
-    created_at = models.DateTimeField(
-        _("Created"), db_default=models.functions.Now(), editable=False
-    )
+    created_at = models.DateTimeField(_("Created"), db_default=Now(), editable=False)
 
     objects = OrderManager()
 

@@ -1,0 +1,131 @@
+"""The worker's one thread for the database: short transactions, retried when lost."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from typing import ParamSpec, TypeVar
+
+from django.db import (
+    Error,
+    InterfaceError,
+    OperationalError,
+    connections,
+    transaction,
+)
+from django.utils import timezone
+
+from .events import emit
+from .models import Queue
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FIRST_RETRY_SECONDS = 0.1
+LONGEST_RETRY_SECONDS = 5.0
+
+
+@contextmanager
+def write_transaction(using: str) -> Iterator[None]:
+    """Open a transaction that holds the right to write from its first statement.
+
+    On SQLite a transaction that read before it wrote could fail at once with
+    "database is locked", whatever the timeout, unless the project asks for IMMEDIATE.
+    """
+    connection = connections[using]
+    with transaction.atomic(using=using, durable=True):
+        if connection.vendor == "sqlite":
+            Queue.objects.using(using).filter(pk="").update(tokens=0)
+        yield
+
+
+def database_now(using: str) -> datetime:
+    """Return the time of the database server: the one clock that all hosts share.
+
+    SQLite has no server; its workers share this host's clock.
+    """
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        # now() stands still within a transaction; waiting for a lock must count.
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment
+
+
+class DatabaseThread:
+    """Runs functions one after the other in a thread that owns one connection.
+
+    A lost database is retried with backoff until it is back; `give_up_at` (of the
+    loop's clock) ends that while the worker is stopping. `had_trouble` is set when
+    a COMMIT may have been applied though its answer was lost.
+    """
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.had_trouble = False
+        self.give_up_at: float | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._busy_seconds = 0.0
+        self._free_since = 0.0
+
+    async def __call__(
+        self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run `function` in the thread and return its result.
+
+        Raises:
+            OperationalError, InterfaceError: the database was lost until `give_up_at`.
+        """
+        loop = asyncio.get_running_loop()
+        delay = FIRST_RETRY_SECONDS
+        lost = False
+        while True:
+            try:
+                result = await loop.run_in_executor(
+                    self._executor, lambda: self._run(function, *args, **kwargs)
+                )
+            except (OperationalError, InterfaceError) as error:
+                self.had_trouble = True
+                if self.give_up_at is not None and loop.time() >= self.give_up_at:
+                    raise
+                lost = True
+                emit("database.lost", error=str(error).strip(), seconds=delay)
+                await asyncio.sleep(delay)
+                delay = min(LONGEST_RETRY_SECONDS, delay * 2)
+            else:
+                if lost:
+                    emit("database.back")
+                return result
+
+    def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        connection = connections[self.using]
+        self._leave_room_for_others(connection.vendor)
+        started = time.monotonic()
+        try:
+            return function(*args, **kwargs)
+        except Error:
+            connection.close()
+            self.had_trouble = True
+            raise
+        finally:
+            self._free_since = time.monotonic()
+            self._busy_seconds = self._free_since - started
+
+    def _leave_room_for_others(self, vendor: str) -> None:
+        """Leave SQLite unlocked for as long as it was last kept busy.
+
+        It has one writer and no fair queue for it: an eager worker would starve the
+        admin, whose wait for the lock backs off to 100 ms between two looks.
+        """
+        if vendor == "sqlite":
+            idle = time.monotonic() - self._free_since
+            time.sleep(max(0.0, min(self._busy_seconds - idle, 1.0)))
+
+    def close(self) -> None:
+        """Close the connection and end the thread."""
+        self._executor.submit(connections.close_all).result()
+        self._executor.shutdown()

@@ -1,0 +1,148 @@
+"""Shows that this worker lives, and notices those that do not any more."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from django.db import Error, connections
+from django.db.models import F
+from django.db.models.functions import Now
+
+from .events import emit
+from .models import Worker
+from .outcomes import Outcome, Success
+
+HEARTBEAT_SECONDS = 2.0
+DEAD_AFTER_SECONDS = 10.0
+# A worker without a heartbeat starts nothing from well before others bury it.
+FENCED_AFTER_SECONDS = 6.0
+
+
+def boot_seconds() -> float:
+    """Return a clock that no person sets, and that counts suspension where it can."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+@dataclass(slots=True)
+class _Sight:
+    heartbeat: int
+    since: float
+
+
+class Observer:
+    """Judges workers by their counters, on its own monotonic clock.
+
+    A worker is dead when its counter was seen to stand still for DEAD_AFTER_SECONDS.
+    After a gap in the reading (this process slept) every observation starts anew.
+    """
+
+    def __init__(self) -> None:
+        self._sights: dict[int, _Sight] = {}
+        self._last_look: float | None = None
+
+    def observe(self, heartbeats: Mapping[int, int], now: float) -> dict[int, int]:
+        """Take in the counters by worker id; return those of the dead."""
+        slept = (
+            self._last_look is not None
+            and now - self._last_look > 2 * HEARTBEAT_SECONDS
+        )
+        self._last_look = now
+        known = {} if slept else self._sights
+        self._sights = {
+            worker_id: known[worker_id]
+            if worker_id in known and known[worker_id].heartbeat == heartbeat
+            else _Sight(heartbeat, now)
+            for worker_id, heartbeat in heartbeats.items()
+        }
+        return {
+            worker_id: sight.heartbeat
+            for worker_id, sight in self._sights.items()
+            if now - sight.since >= DEAD_AFTER_SECONDS
+        }
+
+
+class Heartbeat(threading.Thread):
+    """Writes this worker's heartbeat from a thread and a connection of its own.
+
+    `report_dead` is called in this thread with the ids and last counters of dead
+    workers; `is_evicted` says that this worker itself was buried by another.
+    """
+
+    def __init__(
+        self, queue_name: str, using: str, report_dead: Callable[[dict[int, int]], None]
+    ) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self.queue_name = queue_name
+        self.using = using
+        self.handled = 0
+        self.failed = 0
+        self.is_evicted = False
+        self.worker_id = 0
+        self._report_dead = report_dead
+        self._observer = Observer()
+        self._last_written = boot_seconds()
+        self._ended = threading.Event()
+
+    def register(self, pid: int) -> int:
+        """Add this worker to the queue's live workers; return its id."""
+        worker = Worker.objects.using(self.using).create(
+            queue_id=self.queue_name, host=socket.gethostname()[:255], pid=pid
+        )
+        self.worker_id = worker.pk
+        self.is_evicted = False
+        self._last_written = boot_seconds()
+        return worker.pk
+
+    def unregister(self) -> None:
+        Worker.objects.using(self.using).filter(pk=self.worker_id).delete()
+
+    def count(self, outcomes: list[Outcome]) -> None:
+        """Add settled outcomes to the totals, written with the next heartbeat."""
+        succeeded = sum(isinstance(outcome.ending, Success) for outcome in outcomes)
+        self.handled += succeeded
+        self.failed += len(outcomes) - succeeded
+
+    @property
+    def silent_seconds(self) -> float:
+        """Seconds since the last heartbeat that was surely written."""
+        return boot_seconds() - self._last_written
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether nothing may be started: others may be about to bury this worker."""
+        return self.silent_seconds > FENCED_AFTER_SECONDS
+
+    def run(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            try:
+                self._beat()
+            except Error as error:
+                connections[self.using].close()
+                if self.is_fenced:
+                    emit("worker.fenced", seconds=self.silent_seconds, error=str(error))
+        connections.close_all()
+
+    def _beat(self) -> None:
+        before = boot_seconds()
+        workers = Worker.objects.using(self.using).filter(queue=self.queue_name)
+        written = workers.filter(pk=self.worker_id).update(
+            heartbeat=F("heartbeat") + 1,
+            heartbeat_at=Now(),
+            handled=self.handled,
+            failed=self.failed,
+        )
+        if written:
+            self._last_written = before
+        else:
+            self.is_evicted = True
+        others = dict(workers.exclude(pk=self.worker_id).values_list("pk", "heartbeat"))
+        if dead := self._observer.observe(others, time.monotonic()):
+            self._report_dead(dead)
+
+    def close(self) -> None:
+        self._ended.set()
+        if self.is_alive():
+            self.join()

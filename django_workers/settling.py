@@ -1,0 +1,163 @@
+"""Records how tasks ended, everything that finished meanwhile in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError
+
+from .database import database_now, write_transaction
+from .errors import PauseQueue, PostponeTask, TaskError
+from .events import emit
+from .models import Claim, Queue
+from .outcomes import Attempt, Outcome, Success
+from .pausing import pause
+from .task_queues import AbstractTaskQueue
+
+# How long a task that was handled but not marked as done is kept from running again.
+STILL_PENDING_HOLD = timedelta(seconds=60)
+
+
+class Settler:
+    """Settles outcomes of one queue."""
+
+    def __init__(self, queue: AbstractTaskQueue) -> None:
+        self.queue = queue
+        self.using = queue.database
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Record all outcomes and give up their claims.
+
+        When the queue's own code fails, each outcome is settled alone, and one that
+        still fails is parked with its error. May be called again with the same
+        outcomes when the database was lost on the way.
+
+        Raises:
+            OperationalError, InterfaceError: nothing was recorded; try again.
+        """
+        try:
+            self._settle(outcomes)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if len(outcomes) == 1:
+                self._park(outcomes[0], error)
+                return
+            for outcome in outcomes:
+                self.settle([outcome])
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        successes = [o.ending for o in outcomes if isinstance(o.ending, Success)]
+        pauses = [
+            (o.attempt, o.ending) for o in outcomes if isinstance(o.ending, PauseQueue)
+        ]
+        with write_transaction(self.using):
+            now = database_now(self.using)
+            # Locks in the order of claiming: the queue's row, then claims, then tasks.
+            if pauses:
+                pause(self._lock_queue(), pauses, now)
+            ours = self._lock_claims(outcomes)
+            if successes:
+                self.queue.record_successes(successes)
+            pending = self._read_pending(outcomes)
+            holds: dict[UUID, datetime] = {}
+            for outcome in outcomes:
+                until = self._record(outcome, ours, pending, now)
+                if until is not None and outcome.attempt.key in ours:
+                    holds[outcome.attempt.key] = until
+            claims = Claim.objects.using(self.using)
+            claims.filter(pk__in=ours - holds.keys()).delete()
+            for key, until in holds.items():
+                claims.filter(pk=key).update(worker=None, held_until=until, alone=False)
+
+    def _lock_queue(self) -> Queue:
+        queues = Queue.objects.using(self.using).select_for_update()
+        return queues.get(pk=self.queue.queue_name)
+
+    def _lock_claims(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        """Lock and return the claims that are still ours; others were reaped."""
+        claims = Claim.objects.using(self.using).select_for_update().order_by("pk")
+        keys = [outcome.attempt.key for outcome in outcomes]
+        return set(
+            claims.filter(pk__in=keys, worker__isnull=False).values_list(
+                "pk", flat=True
+            )
+        )
+
+    def _read_pending(self, outcomes: Sequence[Outcome]) -> dict[Any, Any]:
+        """Read again what is still pending: others may have changed it meanwhile."""
+        name = self.queue.task_id_field_name
+        ids = [outcome.attempt.task_id for outcome in outcomes]
+        pending = self.queue.get_pending_tasks_queryset().filter(**{f"{name}__in": ids})
+        return {self.queue.get_task_id(item): item for item in pending}
+
+    def _record(
+        self,
+        outcome: Outcome,
+        ours: set[UUID],
+        pending: dict[Any, Any],
+        now: datetime,
+    ) -> datetime | None:
+        """Record one outcome; return until when its task must be held back, if so."""
+        attempt, ending = outcome.attempt, outcome.ending
+        item = pending.get(attempt.task_id)
+        if isinstance(ending, Success):
+            emit("task.succeeded", task_id=attempt.task_id)
+            return self._hold_handled_but_pending(attempt, item, now)
+        if attempt.key not in ours:
+            emit("task.dropped", task_id=attempt.task_id, reason="its claim was lost")
+            return None
+        if item is None:
+            emit("task.dropped", task_id=attempt.task_id, reason="it is done or gone")
+            return None
+        match ending:
+            case TaskError():
+                self._fail(attempt, item, ending)
+                return None
+            case PostponeTask():
+                return self._postpone(attempt, item, ending, now + ending.delay)
+            case PauseQueue():
+                self.queue.record_uncounted(attempt, ending)
+                return None
+
+    def _hold_handled_but_pending(
+        self, attempt: Attempt, item: Any, now: datetime
+    ) -> datetime | None:
+        if item is None:
+            return None
+        emit(
+            "task.still_pending",
+            task_id=attempt.task_id,
+            seconds=STILL_PENDING_HOLD.total_seconds(),
+        )
+        return now + STILL_PENDING_HOLD
+
+    def _fail(self, attempt: Attempt, item: Any, error: TaskError) -> None:
+        emit(
+            "task.failed",
+            task_id=attempt.task_id,
+            reason_code=error.reason_code,
+            description=error.description,
+        )
+        error.attempt = attempt
+        self.queue.process_task_error(item, error)
+
+    def _postpone(
+        self, attempt: Attempt, item: Any, ending: PostponeTask, until: datetime
+    ) -> datetime | None:
+        emit(
+            "task.postponed",
+            task_id=attempt.task_id,
+            seconds=ending.delay.total_seconds(),
+            reason_code=ending.reason_code,
+            description=ending.description,
+        )
+        self.queue.record_uncounted(attempt, ending)
+        return None if self.queue.postpone(item, until) else until
+
+    def _park(self, outcome: Outcome, error: Exception) -> None:
+        emit("task.parked", exc_info=error, task_id=outcome.attempt.task_id)
+        with write_transaction(self.using):
+            claims = Claim.objects.using(self.using).filter(pk=outcome.attempt.key)
+            claims.update(worker=None, error=f"{type(error).__name__}: {error}"[:2000])

@@ -1,0 +1,71 @@
+"""Notices new rows at once; where it cannot, polling finds them a little later."""
+
+import threading
+from collections.abc import Callable
+
+from django.db import Error, connections
+
+from .events import emit
+
+SQLITE_LOOK_SECONDS = 0.025
+LISTEN_SECONDS = 1.0
+RECONNECT_SECONDS = 1.0
+CHANNEL = "django_workers"
+
+
+class Watcher(threading.Thread):
+    """Calls `notify`, in its own thread, when `table` may have new rows.
+
+    SQLite is asked for its data version, which any commit of another connection
+    changes. PostgreSQL tells by NOTIFY, where the table has the trigger that
+    `django_workers.operations.NotifyOnInsert` makes.
+    """
+
+    def __init__(self, using: str, table: str, notify: Callable[[], None]) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self.using = using
+        self.table = table
+        self._notify = notify
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        vendor = connections[self.using].vendor
+        watch = {"sqlite": self._watch_sqlite, "postgresql": self._listen}.get(vendor)
+        while watch is not None and not self._ended.is_set():
+            try:
+                with connections[self.using].wrap_database_errors:
+                    watch()
+            except Error as error:
+                emit("watch.lost", error=str(error).strip())
+                connections[self.using].close()
+                self._ended.wait(RECONNECT_SECONDS)
+        connections.close_all()
+
+    def _watch_sqlite(self) -> None:
+        connection = connections[self.using]
+        connection.ensure_connection()
+        # The driver's own cursor: forty looks a second must cost next to nothing.
+        ask = connection.connection.cursor().execute
+        last = None
+        while not self._ended.wait(SQLITE_LOOK_SECONDS):
+            version = ask("PRAGMA data_version").fetchone()
+            if version != last:
+                last = version
+                self._notify()
+
+    def _listen(self) -> None:
+        connection = connections[self.using]
+        with connection.cursor() as cursor:
+            cursor.execute(f'LISTEN "{CHANNEL}"')
+        # What was committed before we listened has told nobody.
+        self._notify()
+        driver = connection.connection
+        while not self._ended.is_set():
+            for notice in driver.notifies(timeout=LISTEN_SECONDS, stop_after=1):
+                if notice.payload in ("", self.table):
+                    self._notify()
+
+    def close(self) -> None:
+        self._ended.set()
+        if self.is_alive():
+            self.join()

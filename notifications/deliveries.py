@@ -1,0 +1,136 @@
+"""Writes down how each attempt to deliver went, in the settle transaction."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from django_workers import (
+    Attempt,
+    PauseQueue,
+    PostponeTask,
+    Success,
+    TaskError,
+    WorkerLost,
+)
+
+from .models import Customer, DeliveryAttempt, OrderNotification
+
+BLOCKED = "blocked_by_user"
+# The process or the connection ended in the middle: it may have been delivered.
+CUT_OFF = frozenset({WorkerLost.reason_code, "timeout", "interrupted"})
+
+
+def record_delivered(successes: Sequence[Success]) -> None:
+    """Mark the notifications as delivered, with one update and one insert."""
+    ids = [success.attempt.task_id for success in successes]
+    notifications = OrderNotification.objects.filter(pk__in=ids)
+    updated = notifications.update(
+        processed=True, processed_at=Now(), last_error_code="", last_error=""
+    )
+    if updated != len(ids):
+        # Some were deleted while they were sent; updating locked those that were not.
+        there = set(notifications.values_list("pk", flat=True))
+        successes = [s for s in successes if s.attempt.task_id in there]
+    _insert(
+        _row(
+            success.attempt,
+            DeliveryAttempt.Outcome.DELIVERED,
+            message_id=success.result,
+        )
+        for success in successes
+    )
+
+
+def record_failed(notification: OrderNotification, error: TaskError) -> None:
+    """Count a failed attempt, and set when the next one is due.
+
+    A refusal that a later Start or unblocking has overtaken does not count.
+    """
+    attempt = error.attempt
+    overtaken = error.reason_code == BLOCKED and not _mark_blocked(
+        notification.tg_user_id, attempt
+    )
+    delay = timedelta(0) if overtaken else _retry_delay(notification)
+    OrderNotification.objects.filter(pk=notification.pk).update(
+        failed_attempts_number=F("failed_attempts_number") + (0 if overtaken else 1),
+        next_attempt_at=timezone.now() + delay,
+        last_error_code=error.reason_code,
+        last_error=error.description,
+    )
+    if attempt is not None:
+        row = _row(attempt, _outcome(error), counted=not overtaken)
+        row.error_code, row.description = error.reason_code, error.description
+        _insert([row])
+
+
+def record_uncounted(
+    attempt: Attempt, ending: PostponeTask | PauseQueue | WorkerLost
+) -> None:
+    """Show a wait or a pause in the timeline, and why."""
+    outcome = (
+        DeliveryAttempt.Outcome.UNCERTAIN
+        if isinstance(ending, WorkerLost)
+        else DeliveryAttempt.Outcome.POSTPONED
+    )
+    row = _row(attempt, outcome)
+    row.error_code, row.description = ending.reason_code, ending.description
+    _insert([row])
+    OrderNotification.objects.filter(pk=attempt.task_id).update(
+        last_error_code=ending.reason_code, last_error=ending.description
+    )
+
+
+def _row(
+    attempt: Attempt,
+    outcome: DeliveryAttempt.Outcome,
+    *,
+    counted: bool = False,
+    message_id: Any = None,
+) -> DeliveryAttempt:
+    return DeliveryAttempt(
+        notification_id=attempt.task_id,
+        key=attempt.key,
+        started_at=attempt.started_at,
+        finished_at=attempt.finished_at or timezone.now(),
+        outcome=outcome,
+        counted=counted,
+        error_code="",
+        description="",
+        message_id=message_id,
+    )
+
+
+def _insert(rows: Iterable[DeliveryAttempt]) -> None:
+    # A settle that is written again after a lost answer finds its attempts there.
+    DeliveryAttempt.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _outcome(error: TaskError) -> DeliveryAttempt.Outcome:
+    if error.reason_code in CUT_OFF or getattr(error, "maybe_delivered", False):
+        return DeliveryAttempt.Outcome.UNCERTAIN
+    if error.reason_code == "unhandled_exception":
+        return DeliveryAttempt.Outcome.FAILED
+    return DeliveryAttempt.Outcome.REFUSED
+
+
+def _retry_delay(notification: OrderNotification) -> timedelta:
+    delays = settings.NOTIFICATIONS_RETRY_DELAYS
+    index = min(notification.failed_attempts_number, len(delays) - 1)
+    return timedelta(seconds=delays[index])
+
+
+def _mark_blocked(chat_id: int, attempt: Attempt | None) -> bool:
+    """Mark the customer as having blocked the bot; False if they came back since."""
+    customer = Customer.objects.filter(tg_user_id=chat_id)
+    if (
+        attempt is not None
+        and customer.filter(started_at__gt=attempt.started_at).exists()
+    ):
+        return False
+    customer.filter(blocked_at=None).update(blocked_at=Now())
+    return True

@@ -1,0 +1,243 @@
+"""Order notifications as a queue: which may be sent, how, and what becomes of them."""
+
+import random
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Now
+
+from django_workers import (
+    AbstractTaskQueue,
+    Attempt,
+    PauseQueue,
+    PostponeTask,
+    Success,
+    TaskError,
+    WorkerLost,
+)
+
+from .deliveries import record_delivered, record_failed, record_uncounted
+from .messages import order_placed
+from .models import Customer, OrderNotification
+from .models.notification import MAX_FAILED_ATTEMPTS
+from .telegram import BotApiClient
+from .verdicts import Kind, Verdict, judge
+
+# While Telegram cannot be reached, it is asked for after so many seconds.
+OUTAGE_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+TOKEN_PAUSE = 60.0
+# Floods of two chats within so many seconds concern the bot, not a chat.
+FLOOD_WINDOW = 2.0
+FLOOD_JITTER = 0.5
+# So many sends without a clear answer, one after the other, are an outage.
+OUTAGE_AFTER_UNCERTAIN = 3
+
+
+class DeliveryError(TaskError):
+    """A failed attempt at a notification; `maybe_delivered` when nobody knows."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason_code, description=verdict.description)
+        self.maybe_delivered = verdict.maybe_delivered
+
+
+class ChatMigrated(PostponeTask):
+    """The group became a supergroup: its messages go to `new_chat_id`, at once."""
+
+    def __init__(self, verdict: Verdict, new_chat_id: int) -> None:
+        super().__init__(0, verdict.reason_code, verdict.description)
+        self.new_chat_id = new_chat_id
+
+
+@dataclass(slots=True)
+class _Weather:
+    """How Telegram has been answering lately, as this worker saw it."""
+
+    uncertain_in_a_row: int = 0
+    outages_in_a_row: int = 0
+    flooded_chat: int | None = None
+    flooded_at: float = float("-inf")
+
+    def next_outage_pause(self) -> float:
+        index = min(self.outages_in_a_row, len(OUTAGE_PAUSES) - 1)
+        self.outages_in_a_row += 1
+        return OUTAGE_PAUSES[index]
+
+    def is_flood_general(self, chat_id: int) -> bool:
+        now = time.monotonic()
+        general = (
+            self.flooded_chat not in (None, chat_id)
+            and now - self.flooded_at <= FLOOD_WINDOW
+        )
+        self.flooded_chat, self.flooded_at = chat_id, now
+        return general
+
+    def clear_up(self) -> None:
+        self.uncertain_in_a_row = self.outages_in_a_row = 0
+
+
+class OrderNotificationQueue(AbstractTaskQueue):
+    """Sends order notifications through the Bot API, in order within each chat."""
+
+    def __init__(self) -> None:
+        self.concurrency = settings.NOTIFICATIONS_CONCURRENCY
+        self.rate = settings.NOTIFICATIONS_RATE
+        self._client: BotApiClient | None = None
+        self._weather = _Weather()
+
+    def check_ready(self) -> None:
+        if not settings.TG_BOT_TOKEN:
+            raise ImproperlyConfigured(
+                "TG_BOT_TOKEN is not set, so nothing can be sent. Get a token from "
+                "@BotFather and put it into .env: TG_BOT_TOKEN=..."
+            )
+
+    # --- which ------------------------------------------------------------------------
+
+    def get_pending_tasks_queryset(self) -> QuerySet[OrderNotification]:
+        return OrderNotification.objects.filter(processed=False)
+
+    def exclude_cycled_failed_tasks(
+        self, queryset: QuerySet[OrderNotification]
+    ) -> QuerySet[OrderNotification]:
+        return queryset.filter(failed_attempts_number__lt=MAX_FAILED_ATTEMPTS)
+
+    def select_claimable(
+        self, queryset: QuerySet[OrderNotification], in_flight: Collection[Any]
+    ) -> QuerySet[OrderNotification]:
+        """Return what is due: the first unfinished of each chat that has none on its way.
+
+        A chat whose customer said /stop has nothing due.
+        """
+        earlier = OrderNotification.objects.unfinished().filter(
+            tg_user_id=OuterRef("tg_user_id"), pk__lt=OuterRef("pk")
+        )
+        silenced = Customer.objects.filter(
+            tg_user_id=OuterRef("tg_user_id"), unsubscribed_at__isnull=False
+        )
+        due = queryset.filter(
+            ~Exists(earlier), ~Exists(silenced), next_attempt_at__lte=Now()
+        )
+        if in_flight:
+            busy = OrderNotification.objects.filter(pk__in=in_flight)
+            due = due.exclude(tg_user_id__in=busy.values("tg_user_id"))
+        return due.order_by("next_attempt_at", "pk")
+
+    def get_next_due_time(self) -> datetime | None:
+        later = OrderNotification.objects.unfinished().filter(next_attempt_at__gt=Now())
+        return (
+            later.order_by("next_attempt_at")
+            .values_list("next_attempt_at", flat=True)
+            .first()
+        )
+
+    # --- how --------------------------------------------------------------------------
+
+    async def handle_task(self, queryset_item: OrderNotification) -> int | None:
+        """Send the message; return Telegram's id of it, when the answer had one."""
+        exchange = await self._get_client().send_message(
+            queryset_item.tg_user_id, order_placed(queryset_item.order_number)
+        )
+        verdict = judge(exchange)
+        if verdict.kind is Kind.ACCEPTED:
+            self._weather.clear_up()
+            return verdict.message_id
+        raise self._ending(verdict, queryset_item.tg_user_id)
+
+    def _ending(self, verdict: Verdict, chat_id: int) -> Exception:
+        """Return what a send that was not accepted means for its row and the queue."""
+        if verdict.kind is Kind.MIGRATED and verdict.migrate_to_chat_id is not None:
+            return ChatMigrated(verdict, verdict.migrate_to_chat_id)
+        if settings.NOTIFICATIONS_COUNT_EVERY_FAILURE:
+            return DeliveryError(verdict)
+        if verdict.kind is Kind.UNCERTAIN:
+            self._weather.uncertain_in_a_row += 1
+            if self._weather.uncertain_in_a_row <= OUTAGE_AFTER_UNCERTAIN:
+                return DeliveryError(verdict)
+        if verdict.kind is Kind.REFUSED:
+            # A refusal is a clear answer: Telegram works.
+            self._weather.clear_up()
+            return DeliveryError(verdict)
+        if verdict.kind is Kind.FLOOD and not self._weather.is_flood_general(chat_id):
+            delay = _flood_delay(verdict)
+            return PostponeTask(delay, verdict.reason_code, verdict.description)
+        return self._pause(verdict)
+
+    def _pause(self, verdict: Verdict) -> PauseQueue:
+        match verdict.kind:
+            case Kind.FLOOD:
+                delay = _flood_delay(verdict)
+            case Kind.TOKEN_REJECTED:
+                delay = TOKEN_PAUSE
+            case _:
+                delay = self._weather.next_outage_pause()
+        return PauseQueue(delay, verdict.reason_code, verdict.description)
+
+    async def probe(self) -> None:
+        """Pass when Telegram answers and knows the token."""
+        verdict = judge(await self._get_client().get_me())
+        if verdict.kind is not Kind.ACCEPTED:
+            raise self._pause(verdict)
+        self._weather.outages_in_a_row = 0
+
+    def _get_client(self) -> BotApiClient:
+        """Return the worker's one client; it belongs to the loop that asks first."""
+        if self._client is None:
+            self._client = BotApiClient(
+                api_url=settings.TG_API_URL,
+                token=settings.TG_BOT_TOKEN,
+                proxy_url=settings.TG_PROXY_URL,
+                connections=self.concurrency,
+            )
+        return self._client
+
+    async def aclose(self) -> None:
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
+
+    # --- what becomes of them ---------------------------------------------------------
+
+    def record_successes(self, successes: Sequence[Success]) -> None:
+        record_delivered(successes)
+
+    def process_task_error(
+        self, queryset_item: OrderNotification, error: TaskError
+    ) -> None:
+        record_failed(queryset_item, error)
+
+    def record_uncounted(
+        self, attempt: Attempt, ending: PostponeTask | PauseQueue | WorkerLost
+    ) -> None:
+        record_uncounted(attempt, ending)
+        if isinstance(ending, ChatMigrated):
+            _move_chat(attempt.item, ending.new_chat_id)
+
+    def postpone(self, queryset_item: OrderNotification, until: datetime) -> bool:
+        same = OrderNotification.objects.filter(pk=queryset_item.pk)
+        same.update(next_attempt_at=until)
+        return True
+
+
+def _flood_delay(verdict: Verdict) -> timedelta:
+    """Never earlier than Telegram said; the jitter keeps workers apart."""
+    jitter = random.uniform(0, FLOOD_JITTER)  # noqa: S311 - nobody guesses it for gain
+    return timedelta(seconds=(verdict.retry_after or 1.0) + jitter)
+
+
+def _move_chat(notification: Any, new_chat_id: int) -> None:
+    same_chat = {"tg_user_id": notification.tg_user_id}
+    OrderNotification.objects.unfinished().filter(**same_chat).update(
+        tg_user_id=new_chat_id
+    )
+    if not Customer.objects.filter(tg_user_id=new_chat_id).exists():
+        Customer.objects.filter(**same_chat).update(tg_user_id=new_chat_id)
+
+
+task_queue = OrderNotificationQueue()
