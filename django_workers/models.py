@@ -14,10 +14,10 @@ class Queue(models.Model):
     # An automatic pause ends by itself, after the queue's probe passed.
     paused_until = models.DateTimeField(_("Paused until"), null=True)
     pause_reason = models.CharField(
-        _("Reason of the pause"), max_length=64, blank=True, db_default=""
+        _("Reason of the pause"), max_length=64, blank=True, default="", db_default=""
     )
     pause_description = models.TextField(
-        _("Description of the pause"), blank=True, db_default=""
+        _("Description of the pause"), blank=True, default="", db_default=""
     )
     # Outcomes of tasks that were started in an earlier epoch pause nothing.
     pause_epoch = models.PositiveBigIntegerField(default=0, db_default=0)
@@ -25,7 +25,7 @@ class Queue(models.Model):
     # A pause by hand is a person's: only a person ends it.
     stopped_at = models.DateTimeField(_("Stopped by hand"), null=True)
     stopped_by = models.CharField(
-        _("Stopped by"), max_length=200, blank=True, db_default=""
+        _("Stopped by"), max_length=200, blank=True, default="", db_default=""
     )
 
     class Meta:

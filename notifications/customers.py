@@ -21,7 +21,7 @@ from .models import Customer, Order, OrderNotification
 ENDED_BY_START = frozenset({"blocked_by_user", "not_started", "chat_not_found"})
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _STARTS_AT_ONCE = 3
 
 
@@ -225,9 +225,10 @@ def _name(chat: TelegramChat) -> str:
 def _clean(text: str, limit: int) -> str:
     """Return one line that any database stores and no page is turned around by."""
     kept = (
-        " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char
+        " " if char.isspace() else char
         for char in text
-        if unicodedata.category(char) != "Cs" and char not in _DIRECTION_MARKS
+        if char.isspace()
+        or (unicodedata.category(char) not in ("Cc", "Cs") and char not in _TURNING)
     )
     line = " ".join("".join(kept).split())[:limit].strip()
     is_visible = any(unicodedata.category(char)[0] not in "CZ" for char in line)

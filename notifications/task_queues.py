@@ -111,7 +111,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
     def select_claimable(
         self, queryset: QuerySet[OrderNotification], in_flight: Collection[Any]
     ) -> QuerySet[OrderNotification]:
-        """Return what is due: the first unfinished of each chat that has none on its way.
+        """Return what is due: the first unfinished of each chat with none on its way.
 
         A chat whose customer said /stop has nothing due.
         """
@@ -174,9 +174,9 @@ class OrderNotificationQueue(AbstractTaskQueue):
             case Kind.FLOOD:
                 delay = _flood_delay(verdict)
             case Kind.TOKEN_REJECTED:
-                delay = TOKEN_PAUSE
+                delay = timedelta(seconds=TOKEN_PAUSE)
             case _:
-                delay = self._weather.next_outage_pause()
+                delay = timedelta(seconds=self._weather.next_outage_pause())
         return PauseQueue(delay, verdict.reason_code, verdict.description)
 
     async def probe(self) -> None:

@@ -52,6 +52,8 @@ class BotApiClient:
     no URL, log line, exception or repr.
     """
 
+    _base_url = ""  # for the repr, should the constructor fail
+
     def __init__(
         self,
         *,

@@ -46,12 +46,14 @@ _NO_CONNECTION: Final = (
     aiohttp_socks.ProxyConnectionError,
     aiohttp_socks.ProxyError,
     aiohttp_socks.ProxyTimeoutError,
+    asyncio.IncompleteReadError,  # the SOCKS proxy hung up
 )
 _PROXY_FAILED: Final = (
     aiohttp.ClientHttpProxyError,
     aiohttp.ClientProxyConnectionError,
     aiohttp_socks.ProxyConnectionError,
     aiohttp_socks.ProxyError,
+    asyncio.IncompleteReadError,
 )
 _TIMED_OUT: Final = (TimeoutError, aiohttp_socks.ProxyTimeoutError)
 _CONNECTION_LOST: Final = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
@@ -185,14 +187,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     raise aiohttp.ClientPayloadError
             return self._response(answer, received)
         except _NETWORK_TROUBLE as error:
+            _give_up(answer, body)
             if answer is not None:
-                answer.close()
                 return self._half(error, self._response(answer, received))
             return self._failure(error, body)
         except BaseException as error:
             # Cancelled, interrupted, or a bug.
-            if answer is not None:
-                answer.close()
+            _give_up(answer, body)
             return self._veil.without_frames(error)
 
     def _open(self) -> aiohttp.ClientSession:
@@ -275,8 +276,12 @@ class _Body(aiohttp.BytesPayload):
     the event loop between the check here and the system call.
     """
 
-    sent = False
+    transport: asyncio.Transport | None = None
     done = False
+
+    @property
+    def sent(self) -> bool:
+        return self.transport is not None
 
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
@@ -284,9 +289,22 @@ class _Body(aiohttp.BytesPayload):
         transport = writer.transport
         if transport is None or transport.is_closing() or _peer_closed(transport):
             raise ConnectionResetError(errno.ECONNRESET, "closed before the request")
-        self.sent = True
+        self.transport = transport
         await super().write_with_length(writer, content_length)
         self.done = True
+
+
+def _give_up(answer: aiohttp.ClientResponse | None, body: _Body | None) -> None:
+    """Close the connection of a failed request, if it still is this request's own.
+
+    aiohttp closes politely, which for a peer that does not read means never.
+    """
+    if answer is not None:
+        answer.close()
+        if body is None or body.done:
+            return  # Perhaps it serves another request already.
+    if body is not None and body.transport is not None:
+        body.transport.abort()
 
 
 def _peer_closed(transport: asyncio.BaseTransport) -> bool:

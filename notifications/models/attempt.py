@@ -28,9 +28,13 @@ class DeliveryAttempt(models.Model):
     started_at = models.DateTimeField(_("Started"))
     finished_at = models.DateTimeField(_("Finished"))
     outcome = models.CharField(_("Outcome"), max_length=16, choices=Outcome)
-    counted = models.BooleanField(_("Counts as a failed attempt"), db_default=False)
-    error_code = models.CharField(_("Error code"), max_length=64, db_default="")
-    description = models.TextField(_("Description"), db_default="")
+    counted = models.BooleanField(
+        _("Counts as a failed attempt"), default=False, db_default=False
+    )
+    error_code = models.CharField(
+        _("Error code"), max_length=64, default="", db_default=""
+    )
+    description = models.TextField(_("Description"), default="", db_default="")
     message_id = models.BigIntegerField(_("Telegram message ID"), null=True)
 
     class Meta:

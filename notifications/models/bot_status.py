@@ -17,13 +17,15 @@ class BotStatus(models.Model):
         primary_key=True, default=THE_ROW, db_default=THE_ROW, editable=False
     )
     username = models.CharField(
-        _("Bot's username"), max_length=64, db_default="", editable=False
+        _("Bot's username"), max_length=64, default="", db_default="", editable=False
     )
     last_poll_at = models.DateTimeField(
         _("Last successful poll"), null=True, editable=False
     )
     # Empty when the latest poll succeeded.
-    last_error = models.TextField(_("Last error"), db_default="", editable=False)
+    last_error = models.TextField(
+        _("Last error"), default="", db_default="", editable=False
+    )
     updated_at = models.DateTimeField(_("Updated"), db_default=Now(), editable=False)
 
     class Meta:

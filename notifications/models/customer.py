@@ -18,15 +18,27 @@ class Customer(models.Model):
     """A customer of the shop; reachable once they have pressed Start."""
 
     name = models.CharField(_("Name"), max_length=200)
-    phone = models.CharField(_("Phone"), max_length=32, blank=True, db_default="")
+    phone = models.CharField(
+        _("Phone"), max_length=32, blank=True, default="", db_default=""
+    )
     tg_user_id = models.BigIntegerField(
         _("Telegram user ID"), unique=True, null=True, blank=True, editable=False
     )
     tg_username = models.CharField(
-        _("Telegram username"), max_length=64, blank=True, db_default="", editable=False
+        _("Telegram username"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
     )
     language = models.CharField(
-        _("Language"), max_length=16, blank=True, db_default="", editable=False
+        _("Language"),
+        max_length=16,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
     )
     invite_code = models.CharField(
         _("Invite code"),
@@ -36,14 +48,16 @@ class Customer(models.Model):
         editable=False,
     )
     registered_by_bot = models.BooleanField(
-        _("Registered in the bot"), db_default=False, editable=False
+        _("Registered in the bot"), default=False, db_default=False, editable=False
     )
     created_at = models.DateTimeField(_("Created"), db_default=Now(), editable=False)
     started_at = models.DateTimeField(_("Pressed Start"), null=True, editable=False)
     blocked_at = models.DateTimeField(_("Blocked the bot"), null=True, editable=False)
     unsubscribed_at = models.DateTimeField(_("Unsubscribed"), null=True, editable=False)
     # What the admin searches: SQLite compares Cyrillic letters case by case.
-    search_text = models.CharField(max_length=400, db_default="", editable=False)
+    search_text = models.CharField(
+        max_length=400, default="", db_default="", editable=False
+    )
 
     class Meta:
         verbose_name = _("Customer")

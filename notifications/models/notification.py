@@ -59,9 +59,11 @@ class OrderNotification(models.Model):
     )
     processed_at = models.DateTimeField(_("Delivered"), null=True, editable=False)
     last_error_code = models.CharField(
-        _("Last error code"), max_length=64, db_default="", editable=False
+        _("Last error code"), max_length=64, default="", db_default="", editable=False
     )
-    last_error = models.TextField(_("Last error"), db_default="", editable=False)
+    last_error = models.TextField(
+        _("Last error"), default="", db_default="", editable=False
+    )
 
     objects = OrderNotificationQuerySet.as_manager()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import models, router, transaction
-from django.db.models.functions import Now
+from django.db.models.functions import Length, Now
 from django.utils.translation import gettext_lazy as _
 
 from .customer import Customer
@@ -64,6 +64,10 @@ class Order(models.Model):
                 condition=~models.Q(number=""),
                 violation_error_message=_("An order needs a number."),
             )
+        ]
+        indexes = [
+            # Finds the largest number made of digits, to offer the next one.
+            models.Index(Length("number"), "number", name="order_number_by_length")
         ]
 
     def __str__(self) -> str:
