@@ -8,3 +8,6 @@ class DjangoWorkersConfig(AppConfig):
     name = "django_workers"
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("Queues")
+
+    def ready(self) -> None:
+        from . import checks  # noqa: F401 - registers them, once the apps are ready
