@@ -123,8 +123,10 @@ class Command(BaseCommand):
 def _set_up_logging(*, verbosity: int) -> None:
     if verbosity > 1:
         logger.setLevel(logging.DEBUG)
+    elif verbosity == 0:
+        logger.setLevel(logging.WARNING)
     elif logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO if verbosity else logging.WARNING)
+        logger.setLevel(logging.INFO)
     if not logger.hasHandlers():
         # A project without LOGGING would see nothing of its worker.
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")

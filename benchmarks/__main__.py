@@ -1,0 +1,158 @@
+"""Runs the benchmarks and prints one table: rates, and ratios within this run.
+
+python -m benchmarks [--count N] [--runs N] [--only sqlite|postgresql]
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+from benchmarks.measuring import Cost, cost_of_script, run_together
+from benchmarks.stubs import fast_stub, slow_stub
+from tests.support.databases import postgresql
+
+TOKEN = "123456789:" + "b" * 35
+QUEUE = "notifications.task_queues.task_queue"
+LATENCY = 0.05
+SLOW_CONCURRENCY = 128
+FAST_CONCURRENCY = 64
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", choices=["sqlite", "postgresql"])
+    arguments = parser.parse_args()
+    with fast_stub() as (fast_url, served_by), slow_stub(LATENCY) as slow_url:
+        say(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {served_by}.")
+        say(f"{arguments.count} notifications a run; medians of {arguments.runs}.")
+        for vendor in ("sqlite", "postgresql"):
+            if arguments.only in (None, vendor):
+                with database(vendor) as environment:
+                    bench = Bench(environment, arguments.count, arguments.runs)
+                    bench.compare(vendor, fast_url, slow_url)
+
+
+class Bench:
+    """The comparisons on one database."""
+
+    def __init__(self, environment: dict[str, str], count: int, runs: int) -> None:
+        self.environment = environment
+        self.count = count
+        self.runs = runs
+
+    def compare(self, vendor: str, fast_url: str, slow_url: str) -> None:
+        say(f"\n{vendor}")
+        say(f"{'':34}{'per second':>11}{'ratio':>8}{'CPU s/1000':>12}{'peak MB':>9}")
+        limit = self.show("bare loop, fast stub", self.bare(fast_url))
+        one = self.show(
+            "one worker, fast stub", self.workers(fast_url, 1, FAST_CONCURRENCY), limit
+        )
+        self.show(
+            "two workers (against one)",
+            self.workers(fast_url, 2, FAST_CONCURRENCY),
+            one,
+        )
+        old = self.show("the tutorial's loop", self.tutorial(fast_url))
+        say(f"{'one worker against the tutorial':34}{'':11}{one.rate / old.rate:8.1f}")
+        slow = self.show("bare loop, 50 ms stub", self.bare(slow_url, SLOW_CONCURRENCY))
+        self.show(
+            "one worker, 50 ms stub",
+            self.workers(slow_url, 1, SLOW_CONCURRENCY),
+            slow,
+        )
+
+    def show(
+        self, name: str, measure: Callable[[], Cost], against: Cost | None = None
+    ) -> Cost:
+        costs = sorted((measure() for _ in range(self.runs)), key=lambda c: c.rate)
+        median = costs[len(costs) // 2]
+        ratio = f"{median.rate / against.rate:8.2f}" if against else f"{'':8}"
+        peak = statistics.median(cost.peak_megabytes for cost in costs)
+        say(
+            f"{name:34}{median.rate:11.0f}{ratio}"
+            f"{median.cpu_per_thousand:12.2f}{peak:9.0f}"
+        )
+        return median
+
+    def bare(self, url: str, concurrency: int = FAST_CONCURRENCY) -> Callable[[], Cost]:
+        arguments = [url, TOKEN, str(self.count), str(concurrency)]
+        return lambda: cost_of_script("benchmarks.bare", arguments, self.environment)
+
+    def tutorial(self, url: str) -> Callable[[], Cost]:
+        count = max(50, self.count // 100)
+
+        def measure() -> Cost:
+            self.fill(count)
+            arguments = [url, TOKEN, str(count)]
+            return cost_of_script(
+                "benchmarks.tutorial_loop", arguments, self.environment
+            )
+
+        return measure
+
+    def workers(self, url: str, processes: int, concurrency: int) -> Callable[[], Cost]:
+        command = ["manage.py", "run_worker", QUEUE, "--drain", "-v", "0"]
+        command += ["--concurrency", str(concurrency)]
+        environment = self.environment | {
+            "TG_API_URL": url,
+            "NOTIFICATIONS_CONCURRENCY": str(concurrency),
+            "NOTIFICATIONS_RATE": "1000000",
+        }
+
+        def measure() -> Cost:
+            self.fill(self.count)
+            finished = run_together([command] * processes, environment)
+            (asked,) = run_together(
+                [["-m", "benchmarks.queue_table", "span"]], self.environment
+            )
+            said = json.loads(asked.output)
+            if said["count"] != self.count:
+                raise RuntimeError(f"Delivered {said['count']} of {self.count}.")
+            return Cost(
+                count=self.count,
+                seconds=said["seconds"],
+                cpu_seconds=sum(worker.cpu_seconds for worker in finished),
+                peak_megabytes=max(worker.peak_megabytes for worker in finished),
+            )
+
+        return measure
+
+    def fill(self, count: int) -> None:
+        command = ["-m", "benchmarks.queue_table", "fill", str(count)]
+        run_together([command], self.environment)
+
+
+@contextlib.contextmanager
+def database(vendor: str) -> Iterator[dict[str, str]]:
+    """Yield the environment of a project on an empty database of its own."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+        url = f"sqlite:///{folder}/db.sqlite3"
+        if vendor == "postgresql":
+            url = stack.enter_context(postgresql())
+        environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "workers_tutorial.settings",
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": "only-for-benchmarks",
+            "TG_BOT_TOKEN": TOKEN,
+            "DATABASE_URL": url,
+            "SQLITE_SYNCHRONOUS": "NORMAL",
+        }
+        run_together([["manage.py", "migrate", "-v", "0"]], environment)
+        yield environment
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
