@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import router
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -17,6 +18,7 @@ from django_workers import (
     TaskError,
     WorkerLost,
 )
+from django_workers.inserting import insert_rows
 
 from .models import Customer, DeliveryAttempt, OrderNotification
 
@@ -63,8 +65,13 @@ def record_failed(notification: OrderNotification, error: TaskError) -> None:
         last_error=error.description,
     )
     if attempt is not None:
-        row = _row(attempt, _outcome(error), counted=not overtaken)
-        row.error_code, row.description = error.reason_code, error.description
+        row = _row(
+            attempt,
+            _outcome(error),
+            counted=not overtaken,
+            error_code=error.reason_code,
+            description=error.description,
+        )
         _insert([row])
 
 
@@ -77,12 +84,29 @@ def record_uncounted(
         if isinstance(ending, WorkerLost)
         else DeliveryAttempt.Outcome.POSTPONED
     )
-    row = _row(attempt, outcome)
-    row.error_code, row.description = ending.reason_code, ending.description
+    row = _row(
+        attempt,
+        outcome,
+        error_code=ending.reason_code,
+        description=ending.description,
+    )
     _insert([row])
     OrderNotification.objects.filter(pk=attempt.task_id).update(
         last_error_code=ending.reason_code, last_error=ending.description
     )
+
+
+_COLUMNS = (
+    "notification_id",
+    "key",
+    "started_at",
+    "finished_at",
+    "outcome",
+    "counted",
+    "error_code",
+    "description",
+    "message_id",
+)
 
 
 def _row(
@@ -90,24 +114,28 @@ def _row(
     outcome: DeliveryAttempt.Outcome,
     *,
     counted: bool = False,
-    message_id: Any = None,
-) -> DeliveryAttempt:
-    return DeliveryAttempt(
-        notification_id=attempt.task_id,
-        key=attempt.key,
-        started_at=attempt.started_at,
-        finished_at=attempt.finished_at or timezone.now(),
-        outcome=outcome,
-        counted=counted,
-        error_code="",
-        description="",
-        message_id=message_id,
+    error_code: str = "",
+    description: str = "",
+    message_id: int | None = None,
+) -> tuple[Any, ...]:
+    finished_at = attempt.finished_at or timezone.now()
+    return (
+        attempt.task_id,
+        attempt.key,
+        attempt.started_at,
+        finished_at,
+        outcome.value,
+        counted,
+        error_code,
+        description,
+        message_id,
     )
 
 
-def _insert(rows: Iterable[DeliveryAttempt]) -> None:
+def _insert(rows: Iterable[tuple[Any, ...]]) -> None:
     # A settle that is written again after a lost answer finds its attempts there.
-    DeliveryAttempt.objects.bulk_create(rows, ignore_conflicts=True)
+    using = router.db_for_write(DeliveryAttempt)
+    insert_rows(DeliveryAttempt, _COLUMNS, rows, using=using, ignore_conflicts=True)
 
 
 def _outcome(error: TaskError) -> DeliveryAttempt.Outcome:

@@ -73,7 +73,9 @@ EXPLANATIONS: Final[Mapping[str, str | Promise]] = {
         "The bot has been removed from this group. Ask for it to be added again, then "
         "press Retry."
     ),
-    "chat_deleted": _("This group has been deleted. Reach the customer in another way."),
+    "chat_deleted": _(
+        "This group has been deleted. Reach the customer in another way."
+    ),
     "recipient_is_bot": _(
         "The recipient is a bot and not a person. Correct the recipient, then press "
         "Retry."
@@ -143,7 +145,7 @@ EXPLANATIONS: Final[Mapping[str, str | Promise]] = {
         "The sending program stopped in the middle; the customer may have received the "
         "message. Ask them before you press Retry: it may arrive twice."
     ),
-    "stopped": _(
+    "interrupted": _(
         "The sending program was stopped in the middle; the customer may have received "
         "the message. Ask them before you press Retry: it may arrive twice."
     ),

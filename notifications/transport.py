@@ -276,7 +276,7 @@ class _Body(aiohttp.BytesPayload):
     the event loop between the check here and the system call.
     """
 
-    transport: asyncio.Transport | None = None
+    transport: asyncio.WriteTransport | None = None
     done = False
 
     @property

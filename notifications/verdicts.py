@@ -120,10 +120,6 @@ class Verdict:
         object.__setattr__(self, "maybe_delivered", uncertain)
 
 
-# What pressing Start, or unblocking the bot, puts right.
-CURED_BY_START: Final = frozenset({"blocked_by_user", "not_started", "chat_not_found"})
-
-
 # --- The tables ---------------------------------------------------------------------
 
 
