@@ -1,23 +1,22 @@
 """Takes due tasks for a worker; at most one worker gets each."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import Model, QuerySet
-from django.utils import timezone
 
-from .database import database_now, write_transaction
+from .database import database_now, is_lock_timeout, write_transaction
 from .models import Claim, Queue, Worker
 from .outcomes import Attempt
 from .pacing import Bucket
 from .pausing import take_probe
 from .task_queues import AbstractTaskQueue
 
-# After a look saw a due task that another worker then took.
+# After a look saw a due task that another worker then took, or holds the lock for.
 EMPTY_HANDED_SECONDS = 0.05
 
 
@@ -45,9 +44,15 @@ class Claimed:
 class _Held:
     """The claims of a queue at one moment, sorted by what they mean."""
 
+    # The keys of all tasks that are not free to take.
     blocked: list[Any] = field(default_factory=list)
-    lone: list[Claim] = field(default_factory=list)
-    expired: list[Any] = field(default_factory=list)
+    # Those of them that run next with nothing beside them, and those that are gone.
+    lone: dict[Any, Claim] = field(default_factory=dict)
+    stale: list[UUID] = field(default_factory=list)
+    # Whether this worker runs one of those right now.
+    runs_alone: bool = False
+    # Whether a task that is not free now will be by itself, sooner or later.
+    comes_back: bool = False
     next_release: datetime | None = None
 
 
@@ -67,53 +72,61 @@ class Claimer:
         """
         if not self._was_busy:
             # An idle look only reads: a write would wake every other idle worker.
-            idle = self._look(free_slots, in_flight)
+            idle = self._look(worker_id, in_flight)
             if idle is not None:
                 return idle
-        with write_transaction(self.using):
-            claimed = self._claim(worker_id, free_slots, in_flight)
+        try:
+            with write_transaction(self.using):
+                claimed = self._claim(worker_id, free_slots, in_flight)
+        except OperationalError as error:
+            if not is_lock_timeout(error):
+                raise
+            # Whoever holds the queue's row for so long must not keep us from settling.
+            return Claimed(wait_seconds=EMPTY_HANDED_SECONDS)
         self._was_busy = len(claimed.attempts) == free_slots
         return claimed
 
-    def _look(self, free_slots: int, in_flight: int) -> Claimed | None:
+    def _look(self, worker_id: int, in_flight: int) -> Claimed | None:
         """Return why nothing can be claimed now, or None when something may be."""
-        row = Queue.objects.using(self.using).get(pk=self.queue.queue_name)
+        row = self._read_queue()
         now = database_now(self.using)
         if (closed := self._closed(row, now)) is not None:
             return closed
-        if row.pause_reason:
+        if row.paused_until is not None:
             return None
-        held = self._read_held(now)
-        if held.lone:
+        held = self._read_held(worker_id, now)
+        if held.runs_alone:
+            return Claimed()
+        if held.stale:
+            return None
+        if self._find_lone(held) is not None:
             return Claimed() if in_flight else None
         if self._select(held.blocked)[:1]:
             return None
         wait = self._seconds_to_next_due(held, now)
-        return Claimed(wait_seconds=wait, is_empty=wait is None and not held.blocked)
+        return Claimed(wait_seconds=wait, is_empty=wait is None and not held.comes_back)
 
     def _claim(self, worker_id: int, free_slots: int, in_flight: int) -> Claimed:
         # The order matters under READ COMMITTED: lock, then what is in flight, then
         # what is pending. Whoever held the lock before has committed by now.
-        row = self._lock_queue()
+        row = self._read_queue(lock=True)
         if not Worker.objects.using(self.using).filter(pk=worker_id).exists():
             raise WorkerEvictedError
         now = database_now(self.using)
         if (closed := self._closed(row, now)) is not None:
             return closed
-        if row.pause_reason:
+        if row.paused_until is not None:
             return Claimed(
                 probe_epoch=row.pause_epoch if take_probe(row, now) else None
             )
-        bucket = self._bucket(row, now)
+        bucket = self._refill(row, now)
         if bucket is not None:
             free_slots = min(free_slots, bucket.available)
             if not free_slots:
                 return Claimed(wait_seconds=bucket.seconds_to_next)
         attempts = self._take_due(worker_id, free_slots, in_flight, now)
         if bucket is not None and attempts:
-            bucket = bucket.take(len(attempts))
-            row.tokens, row.tokens_at = bucket.tokens, bucket.at
-            row.save(update_fields=["tokens", "tokens_at"])
+            self._save(row, bucket.take(len(attempts)))
         for attempt in attempts:
             attempt.epoch = row.pause_epoch
         return Claimed(
@@ -123,18 +136,28 @@ class Claimer:
     def _take_due(
         self, worker_id: int, free_slots: int, in_flight: int, now: datetime
     ) -> list[Attempt]:
-        held = self._read_held(now)
-        if held.expired:
-            Claim.objects.using(self.using).filter(pk__in=held.expired).delete()
-        if held.lone:
-            return [] if in_flight else self._take_lone(worker_id, held.lone)
-        return self._take(worker_id, list(self._select(held.blocked)[:free_slots]))
+        held = self._read_held(worker_id, now)
+        if held.stale:
+            Claim.objects.using(self.using).filter(pk__in=held.stale).delete()
+        if held.runs_alone:
+            return []
+        if (found := self._find_lone(held)) is None:
+            return self._take(worker_id, self._select(held.blocked)[:free_slots])
+        if in_flight:
+            return []
+        claim, item = found
+        Claim.objects.using(self.using).filter(pk=claim.pk).delete()
+        return self._take(worker_id, [item], alone=True)
 
-    def _lock_queue(self) -> Queue:
+    def _read_queue(self, *, lock: bool = False) -> Queue:
         queues = Queue.objects.using(self.using)
-        if connections[self.using].features.has_select_for_update:
+        if lock and connections[self.using].features.has_select_for_update:
             queues = queues.select_for_update()
-        return queues.get(pk=self.queue.queue_name)
+        row = queues.filter(pk=self.queue.queue_name).first()
+        if row is None:
+            # Somebody emptied our tables: to register anew makes the row again.
+            raise WorkerEvictedError
+        return row
 
     def _closed(self, row: Queue, now: datetime) -> Claimed | None:
         if row.stopped_at is not None:
@@ -143,69 +166,85 @@ class Claimer:
             return Claimed(wait_seconds=(row.paused_until - now).total_seconds())
         return None
 
-    def _bucket(self, row: Queue, now: datetime) -> Bucket | None:
+    def _refill(self, row: Queue, now: datetime) -> Bucket | None:
         if self.queue.rate is None:
             return None
-        return Bucket(row.tokens, row.tokens_at, self.queue.rate).refilled(now)
+        bucket = Bucket(row.tokens, row.tokens_at, self.queue.rate).refilled(now)
+        if row.tokens_at is not None and now < row.tokens_at:
+            # The clock was set back: until it is there again nothing would refill.
+            self._save(row, bucket)
+        return bucket
 
-    def _read_held(self, now: datetime) -> _Held:
+    def _save(self, row: Queue, bucket: Bucket) -> None:
+        row.tokens, row.tokens_at = bucket.tokens, bucket.at
+        row.save(using=self.using, update_fields=["tokens", "tokens_at"])
+
+    def _read_held(self, worker_id: int, now: datetime) -> _Held:
         held = _Held()
         claims = Claim.objects.using(self.using).filter(queue=self.queue.queue_name)
-        for claim in claims:
-            task_id = self.queue.parse_task_id(claim.task_id)
-            if claim.worker_id is not None or claim.error:
-                held.blocked.append(task_id)
-            elif claim.held_until is not None and claim.held_until > now:
-                held.blocked.append(task_id)
+        for claim in claims.order_by("claimed_at", "pk"):
+            key = self.queue.parse_key(claim.task_id)
+            is_held = claim.held_until is not None and claim.held_until > now
+            if claim.worker_id is not None:
+                held.comes_back = True
+                held.runs_alone |= claim.alone and claim.worker_id == worker_id
+            elif is_held and not claim.error:
+                held.comes_back = True
                 held.next_release = min(
-                    held.next_release or claim.held_until, claim.held_until
+                    filter(None, [held.next_release, claim.held_until])
                 )
-            elif claim.alone:
-                held.blocked.append(task_id)
-                held.lone.append(claim)
-            else:
-                held.expired.append(claim.pk)
+            elif claim.alone and not claim.error:
+                held.lone[key] = claim
+            elif not claim.error:
+                held.stale.append(claim.pk)
+                continue
+            if key is not None:
+                held.blocked.append(key)
+        if held.lone:
+            self._drop_gone(held)
         return held
 
-    def _select(self, blocked: Collection[Any]) -> QuerySet[Any]:
-        pending = self.queue.get_pending_tasks_queryset()
-        return self.queue.select_claimable(
-            self.queue.exclude_cycled_failed_tasks(pending), blocked
+    def _drop_gone(self, held: _Held) -> None:
+        """Count those as stale that were to run alone, but are done or gone."""
+        keys = [key for key in held.lone if key is not None]
+        there = set(
+            self.queue.read_startable().filter(pk__in=keys).values_list("pk", flat=True)
         )
+        gone = [claim.pk for key, claim in held.lone.items() if key not in there]
+        held.stale += gone
+        held.lone = {key: held.lone[key] for key in held.lone if key in there}
 
-    def _take(self, worker_id: int, items: list[Model]) -> list[Attempt]:
+    def _find_lone(self, held: _Held) -> tuple[Claim, Model] | None:
+        """Return a task whose worker died with others in flight, if one is due."""
+        for key, claim in held.lone.items():
+            others = [other for other in held.blocked if other != key]
+            if (item := self._select(others).filter(pk=key).first()) is not None:
+                return claim, item
+        return None
+
+    def _select(self, blocked: Collection[Any]) -> QuerySet[Any]:
+        return self.queue.select_claimable(self.queue.read_startable(), blocked)
+
+    def _take(
+        self, worker_id: int, items: Iterable[Model], *, alone: bool = False
+    ) -> list[Attempt]:
+        # A join may name one task several times.
+        different = {item.pk: item for item in items}
         attempts = [
             Attempt(key=uuid4(), task_id=self.queue.get_task_id(item), item=item)
-            for item in items
+            for item in different.values()
         ]
         Claim.objects.using(self.using).bulk_create(
             Claim(
                 pk=attempt.key,
                 queue_id=self.queue.queue_name,
-                task_id=str(attempt.task_id),
+                task_id=str(attempt.pk),
                 worker_id=worker_id,
+                alone=alone,
             )
             for attempt in attempts
         )
         return attempts
-
-    def _take_lone(self, worker_id: int, claims: list[Claim]) -> list[Attempt]:
-        """Take one of the tasks whose worker died; nothing runs beside it."""
-        name = self.queue.task_id_field_name
-        for claim in claims:
-            task_id = self.queue.parse_task_id(claim.task_id)
-            pending = self.queue.exclude_cycled_failed_tasks(
-                self.queue.get_pending_tasks_queryset()
-            )
-            item = pending.filter(**{name: task_id}).first()
-            Claim.objects.using(self.using).filter(pk=claim.pk).delete()
-            if item is not None:
-                attempts = self._take(worker_id, [item])
-                Claim.objects.using(self.using).filter(pk=attempts[0].key).update(
-                    alone=True
-                )
-                return attempts
-        return []
 
     def _seconds_to_next_due(self, held: _Held, now: datetime) -> float | None:
         moments = [
@@ -215,10 +254,12 @@ class Claimer:
         ]
         if not moments:
             return None
-        return max(0.001, (min(moments) - now).total_seconds())
+        seconds = (min(moments) - now).total_seconds()
+        # A time that has passed and still brings nothing is not asked for in a rush.
+        return seconds if seconds > 0 else EMPTY_HANDED_SECONDS
 
 
-def release_strangers(worker_id: int, using: str, known: Collection[Any]) -> None:
+def release_strangers(worker_id: int, using: str, known: Collection[UUID]) -> None:
     """Give back this worker's claims that it does not know of.
 
     A COMMIT may have been applied though its answer was lost on the way.
@@ -227,5 +268,5 @@ def release_strangers(worker_id: int, using: str, known: Collection[Any]) -> Non
         strangers = (
             Claim.objects.using(using).filter(worker=worker_id).exclude(pk__in=known)
         )
-        strangers.filter(alone=True).update(worker=None, held_until=timezone.now())
+        strangers.filter(alone=True).update(worker=None, held_until=database_now(using))
         strangers.filter(alone=False).delete()

@@ -162,21 +162,22 @@ NOTIFICATIONS_MAX_AGE = timedelta(days=NOTIFICATIONS_MAX_AGE_DAYS)
 SECRET_KEY = SECRET_KEY or ensure_secret_key(ENV_FILE)
 
 INSTALLED_APPS = [
+    # Before the admin: their templates come first.
+    "notifications",
+    "django_workers",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_workers",
-    "notifications",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "workers_tutorial.static_files.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "workers_tutorial.languages.ShopLanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -226,6 +227,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# What the bot says; the apps bring their own catalogues.
+LOCALE_PATHS = [BASE_DIR / "bot" / "locale"]
 LANGUAGES = [("ru", _("Russian")), ("en", _("English"))]
 USE_I18N = True
 USE_TZ = True

@@ -1,4 +1,4 @@
-"""Customers, orders, order notifications, attempts to deliver them, the bot's status."""
+"""Customers, orders, notifications, attempts to deliver them, the bot's status."""
 
 from .attempt import DeliveryAttempt
 from .bot_status import BotStatus

@@ -1,0 +1,16 @@
+"""The manager's desk: orders, their customers, and what became of each message."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from .customer import CustomerAdmin
+from .notification import OrderNotificationAdmin
+from .order import OrderAdmin
+
+__all__ = ["CustomerAdmin", "OrderAdmin", "OrderNotificationAdmin"]
+
+admin.site.site_header = _("Orders and messages")
+admin.site.site_title = _("Shop")
+admin.site.index_title = _("The manager's desk")
+# There is no other site to view: its address leads back here.
+admin.site.site_url = None

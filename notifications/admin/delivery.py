@@ -1,0 +1,113 @@
+"""Did the customer get it? The state of a message, in words and in colour."""
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from notifications.models import Customer, Order, OrderNotification
+from notifications.reasons import explain
+
+from .badge import Badge
+from .facts import facts_of
+from .moments import when
+
+BLOCKED = "blocked_by_user"
+
+
+def of_order(order: Order) -> Badge:
+    """Return the state of the message about an order; it has one at most."""
+    for notification in order.notifications.all():
+        return of_notification(notification)
+    return _never_made(order.customer)
+
+
+def of_notification(notification: OrderNotification) -> Badge:
+    """Return the state of a notification that was read with its facts."""
+    if notification.processed:
+        return _delivered(notification)
+    if notification.is_given_up:
+        blocked = notification.last_error_code == BLOCKED
+        return Badge(
+            tone="bad",
+            words=_("Bot blocked") if blocked else _("Not delivered"),
+            more=explain(notification.last_error_code, notification.last_error),
+        )
+    return _held(notification) or _due(notification)
+
+
+def what_happened(error_code: str, description: str) -> str:
+    """Return an error's explanation without what to do; nothing for no error.
+
+    What to do is asked of a person only when the program does no more by itself.
+    """
+    if not error_code:
+        return ""
+    first, end, _rest = explain(error_code, description).partition(". ")
+    return first + end.strip()
+
+
+def _delivered(notification: OrderNotification) -> Badge:
+    if notification.processed_at is None:
+        return Badge(tone="good", words=_("Delivered"))
+    moment = when(notification.processed_at)
+    return Badge(tone="good", words=_("Delivered {time}").format(time=moment))
+
+
+def _held(notification: OrderNotification) -> Badge | None:
+    """Return what keeps an unfinished notification from being due, if anything does."""
+    facts = facts_of(notification)
+    if facts.sending:
+        return Badge(tone="busy", words=_("Being sent"))
+    if facts.parked:
+        return Badge(
+            tone="bad",
+            words=_("Not sent"),
+            more=_("There was a fault in the program. Tell your administrator."),
+        )
+    if facts.silenced:
+        return _unsubscribed()
+    if facts.stopped:
+        return Badge(
+            tone="late",
+            words=_("In the queue"),
+            more=_("Sending was stopped by hand: it goes when sending is resumed."),
+        )
+    if facts.pause_reason:
+        return Badge(
+            tone="late", words=_("In the queue"), more=explain(facts.pause_reason)
+        )
+    return None
+
+
+def _due(notification: OrderNotification) -> Badge:
+    reason = what_happened(notification.last_error_code, notification.last_error)
+    if notification.next_attempt_at > timezone.now():
+        moment = when(notification.next_attempt_at, seconds=True)
+        words = _("Retry at {time}").format(time=moment)
+        return Badge(tone="late", words=words, more=reason)
+    if notification.failed_attempts_number:
+        return Badge(tone="late", words=_("Being retried"), more=reason)
+    return Badge(tone="busy", words=_("In the queue"))
+
+
+def _never_made(customer: Customer) -> Badge:
+    if customer.tg_user_id is None:
+        return Badge(
+            tone="idle",
+            words=_("Customer not connected"),
+            more=_("Give them the invite: it is on the customer's page."),
+        )
+    if customer.unsubscribed_at is not None:
+        return _unsubscribed()
+    return Badge(
+        tone="idle",
+        words=_("Not sent"),
+        more=_("No message was made for this order. Tell the customer in another way."),
+    )
+
+
+def _unsubscribed() -> Badge:
+    return Badge(
+        tone="idle",
+        words=_("Unsubscribed"),
+        more=_("The customer has to press Start in the bot again."),
+    )

@@ -1,0 +1,120 @@
+"""What all pages of the desk share: lists that stay fast at a million rows."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.text import capfirst
+
+from .typed import ModelAdmin, Page, Paginator
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
+
+M = TypeVar("M", bound=Model)
+
+# Nobody turns more pages than this many rows fill; to count further only costs time.
+COUNTED_ROWS = 10_000
+
+
+class CappedPaginator(Paginator[Any]):
+    """Turns the pages of the first 10,000 rows, and says whether there are more.
+
+    A search over a million rows is made once: for the keys, which are counted and cut
+    into pages. Only the rows of one page are read, from `rows`, which knows no search.
+    """
+
+    def __init__(
+        self, found: QuerySet[Any], per_page: int, *, rows: QuerySet[Any], **kwargs: Any
+    ) -> None:
+        super().__init__(found, per_page, **kwargs)
+        self._found, self._rows = found, rows
+
+    @cached_property
+    def count(self) -> int:
+        return min(len(self._keys), COUNTED_ROWS)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are more rows than were counted."""
+        return len(self._keys) > COUNTED_ROWS
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        first = (number - 1) * self.per_page
+        keys = self._keys[:COUNTED_ROWS][first : first + self.per_page]
+        page = self._rows.filter(pk__in=keys).order_by(*self._found.query.order_by)
+        return Page(page, number, self)
+
+    @cached_property
+    def _keys(self) -> list[Any]:
+        return list(self._found.values_list("pk", flat=True)[: COUNTED_ROWS + 1])
+
+
+class DeskAdmin(ModelAdmin[M]):
+    """A list of the desk."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    # To count the rows of every choice of every filter takes too long.
+    show_facets = admin.ShowFacets.NEVER
+    # A phone's narrow cards leave out what is empty.
+    empty_value_display = format_html('<span class="{}">–</span>', "empty")
+    # Russian cannot be put together from "Add" and a noun: the whole is translated.
+    add_words: "StrOrPromise"
+
+    def get_paginator(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[M],
+        per_page: int,
+        orphans: int = 0,
+        allow_empty_first_page: bool = True,
+    ) -> CappedPaginator:
+        return CappedPaginator(
+            queryset,
+            per_page,
+            rows=self.get_queryset(request),
+            orphans=orphans,
+            allow_empty_first_page=allow_empty_first_page,
+        )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = capfirst(self.opts.verbose_name_plural)
+        context = {"title": title, "add_words": self.add_words}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        context = {"title": self.add_words, **(extra_context or {})}
+        return super().add_view(request, form_url, context)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = {"title": capfirst(self.opts.verbose_name), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer no deletion of many rows at once: one click would lose the history."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
+# For a page that only reports: there is nothing to save, there is what to close.
+NOTHING_TO_SAVE = {
+    "show_save": False,
+    "show_save_and_continue": False,
+    "show_save_and_add_another": False,
+}

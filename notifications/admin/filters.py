@@ -1,0 +1,134 @@
+"""Filters of the lists, by the states that the badges name."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as StrOrPromise
+
+from notifications.models import Customer, Order, OrderNotification
+from notifications.models.notification import MAX_FAILED_ATTEMPTS
+
+from .delivery import BLOCKED
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Offers states by name; an unknown one in the address filters nothing."""
+
+    states: "dict[str, StrOrPromise]"
+
+    @abstractmethod
+    def narrow(self, queryset: QuerySet[Any], state: str) -> QuerySet[Any]:
+        """Return the rows that are in the state."""
+
+    def lookups(
+        self, request: HttpRequest, model_admin: Any
+    ) -> "list[tuple[str, StrOrPromise]]":
+        return list(self.states.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        state = self.value()
+        return self.narrow(queryset, state) if state in self.states else queryset
+
+
+class NotificationStateFilter(StateFilter):
+    """By what became of the notification."""
+
+    title = _("Message")
+    parameter_name = "state"
+    states = {
+        "waiting": _("Waiting to be sent"),
+        "delivered": _("Delivered"),
+        "failed": _("Not delivered"),
+        "blocked": _("Bot blocked"),
+    }
+
+    def narrow(
+        self, queryset: QuerySet[OrderNotification], state: str
+    ) -> QuerySet[OrderNotification]:
+        return queryset.filter(_notification_is(state))
+
+
+class OrderStateFilter(StateFilter):
+    """By what became of the message about the order."""
+
+    title = _("Message")
+    parameter_name = "state"
+    states = NotificationStateFilter.states | {
+        "unsubscribed": _("Unsubscribed"),
+        "not_connected": _("Customer not connected"),
+    }
+
+    def narrow(self, queryset: QuerySet[Order], state: str) -> QuerySet[Order]:
+        if state == "delivered":
+            # Most orders are: they are met soon when the newest are read first.
+            return queryset.filter(notifications__processed=True)
+        if state == "not_connected":
+            return queryset.filter(customer__in=_customers(Q(tg_user_id=None)))
+        if state == "unsubscribed":
+            finished = OrderNotification.objects.filter(order=OuterRef("pk")).filter(
+                _notification_is("delivered") | _notification_is("failed")
+            )
+            return queryset.filter(customer__in=_customers(_SILENCED)).exclude(
+                Exists(finished)
+            )
+        # Few are: the messages are found first, and their orders then.
+        messages = OrderNotification.objects.order_by().filter(
+            _notification_is(state), order__isnull=False
+        )
+        return queryset.filter(pk__in=messages.values("order"))
+
+
+class ConnectionFilter(StateFilter):
+    """By whether messages reach the customer."""
+
+    title = _("Telegram")
+    parameter_name = "connection"
+    states = {
+        "connected": _("Connected"),
+        "not_connected": _("Not connected"),
+        "blocked": _("Blocked the bot"),
+        "unsubscribed": _("Unsubscribed"),
+    }
+
+    def narrow(self, queryset: QuerySet[Customer], state: str) -> QuerySet[Customer]:
+        blocked = ~Q(blocked_at=None)
+        conditions = {
+            "connected": ~Q(tg_user_id=None) & ~_SILENCED & ~blocked,
+            "not_connected": Q(tg_user_id=None),
+            "blocked": blocked & ~_SILENCED,
+            "unsubscribed": _SILENCED,
+        }
+        return queryset.filter(conditions[state])
+
+
+_SILENCED = Q(tg_user_id__isnull=False, unsubscribed_at__isnull=False)
+
+
+def _customers(condition: Q) -> QuerySet[Customer, Any]:
+    return Customer.objects.filter(condition).order_by().values("pk")
+
+
+def _notification_is(state: str) -> Q:
+    """Return the condition on notifications that have come to the state."""
+    match state:
+        case "delivered":
+            return Q(processed=True)
+        case "waiting":
+            silenced = Customer.objects.filter(_SILENCED).order_by()
+            unfinished = Q(
+                processed=False, failed_attempts_number__lt=MAX_FAILED_ATTEMPTS
+            )
+            return unfinished & ~Q(tg_user_id__in=silenced.values("tg_user_id"))
+        case "blocked":
+            return _GIVEN_UP & Q(last_error_code=BLOCKED)
+        case _:
+            return _GIVEN_UP
+
+
+_GIVEN_UP = Q(processed=False, failed_attempts_number__gte=MAX_FAILED_ATTEMPTS)

@@ -1,0 +1,66 @@
+"""Finds orders and customers by what a manager types, in any letter case.
+
+Databases disagree on the case of Cyrillic letters, so the words are casefolded here
+and compared with columns that are casefolded too.
+"""
+
+import re
+
+from django.db import connection
+from django.db.models import Q
+
+from notifications.models import Customer
+
+from .numbers import LONGEST
+
+_PHONE = re.compile(r"[\d\s()+.-]*\d[\d\s()+.-]*")
+_LONGEST_ID = 18
+LAST_CHARACTER = "\U0010ffff"
+NOTHING = Q(pk__in=[])
+
+
+def customers_matching(term: str) -> Q:
+    """Return the condition on customers whose name, phone or username has each word."""
+    condition = Q()
+    for word in _words(term):
+        condition &= Q(search_text__contains=word)
+    return condition
+
+
+def orders_matching(term: str) -> Q:
+    """Return the condition on orders: the beginning of a number, or their customer."""
+    customers = Customer.objects.filter(customers_matching(term)).order_by()
+    return _begins("number", term) | Q(customer__in=customers.values("pk"))
+
+
+def notifications_matching(term: str) -> Q:
+    """Return the condition: the beginning of a number, or a whole Telegram ID."""
+    condition = _begins("order_number", term)
+    if re.fullmatch(rf"-?\d{{1,{_LONGEST_ID}}}", term):
+        condition |= Q(tg_user_id=int(term))
+    return condition
+
+
+def _words(term: str) -> list[str]:
+    if _PHONE.fullmatch(term):
+        digits = "".join(filter(str.isdecimal, term))
+        # +7 and 8 begin the same Russian number.
+        return [digits[1:] if len(digits) == 11 and digits[0] in "78" else digits]
+    return [word.lstrip("@") or word for word in term.casefold().split()]
+
+
+def _begins(field: str, term: str) -> Q:
+    number = term.strip().lstrip("№#").strip()
+    if not 0 < len(number) <= LONGEST:
+        return NOTHING
+    condition = Q()
+    for spelling in {number, number.upper(), number.lower(), number.capitalize()}:
+        condition |= _begins_exactly(field, spelling)
+    return condition
+
+
+def _begins_exactly(field: str, text: str) -> Q:
+    if connection.vendor != "sqlite":
+        return Q(**{f"{field}__startswith": text})
+    # SQLite's LIKE reads every row; in its plain order of characters this is the same.
+    return Q(**{f"{field}__gte": text, f"{field}__lt": text + LAST_CHARACTER})
