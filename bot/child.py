@@ -1,0 +1,77 @@
+"""Runs one part of the product in this process: its imports, then its work."""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from . import exit_codes, lifeline
+
+SETTINGS = "workers_tutorial.settings"
+
+# Each module has `run(*arguments) -> int`. They are imported here and not above:
+# aiogram alone takes three seconds, and only one process needs it.
+_MODULES = {
+    "prepare": "bot.preparation",
+    "prepare-demo": "bot.demo_preparation",
+    "polling": "bot.polling",
+    "worker": "bot.sending",
+    "web": "bot.web",
+    "telegram": "bot.demo_telegram",
+    "story": "bot.demo_story",
+}
+NAMES = frozenset(_MODULES)
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Return the exit code of the part.
+
+    With `--lifeline` first, it belongs to a supervisor: see `bot.lifeline`.
+    """
+    is_supervised = list(arguments[:1]) == ["--lifeline"]
+    is_told = False
+    if is_supervised:
+        arguments = arguments[1:]
+        is_told = lifeline.end_with_parent()
+    mistake = _set_up(name)
+    if mistake is None:
+        module = importlib.import_module(_MODULES[name])
+    if is_supervised:
+        if not lifeline.wait_for_go():
+            return exit_codes.OK
+        lifeline.watch(is_told_by_kernel=is_told)
+    if mistake is not None:
+        sys.stderr.write(f"{mistake}\n")
+        return exit_codes.MISCONFIGURED
+    code: int = module.run(*arguments)
+    if is_supervised:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End now: to take a process of 170 MB apart first would take a second."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    logging.shutdown()
+    os._exit(code)
+
+
+def _set_up(name: str) -> Exception | None:
+    """Read the settings; return the mistake in them, if any."""
+    if name == "telegram":
+        return None  # it stands alone
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS)
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+
+    from . import logs
+
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        return error
+    logs.configure_process(name)
+    return None

@@ -1,0 +1,83 @@
+"""`python -m bot demo`: the same product, with a Telegram of its own."""
+
+import os
+import secrets
+import time
+
+from . import logs, ports, product
+from .parts import Part
+from .saying import say
+from .supervisor import Supervisor
+from .throwaway import throwaway_folder
+
+_HOST = "127.0.0.1"
+# What one has configured for the real bot is not for the demo.
+NOT_INHERITED = frozenset(
+    {
+        "ALLOWED_HOSTS",
+        "CSRF_TRUSTED_ORIGINS",
+        "DEBUG",
+        "HTTPS_ONLY",
+        "NOTIFICATIONS_CONCURRENCY",
+        "NOTIFICATIONS_COUNT_EVERY_FAILURE",
+        "NOTIFICATIONS_MAX_AGE_DAYS",
+        "NOTIFICATIONS_RATE",
+        "NOTIFICATIONS_RETRY_DELAYS",
+        "TG_PROXY_URL",
+    }
+)
+
+
+def run(*, port: int, telegram_port: int, is_check: bool) -> int:
+    """Run until Ctrl-C, or with `is_check` until an order was delivered."""
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    logs.configure_supervisor()
+    with (
+        throwaway_folder() as folder,
+        ports.listen_near(_HOST, port) as listening,
+    ):
+        api_port = ports.find_free(_HOST, 0)
+        page_port = ports.find_free(_HOST, telegram_port)
+        web_port = ports.port_of(listening)
+        _mention_other_port(port, web_port)
+        _mention_other_port(telegram_port, page_port)
+
+        token = f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)[:35]}"
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in NOT_INHERITED
+        } | {
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "TG_BOT_TOKEN": token,
+            "TG_API_URL": ports.url_of(_HOST, api_port),
+            "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite3'}",
+            # Nobody minds when a power cut takes the latest of a demo.
+            "SQLITE_SYNCHRONOUS": "NORMAL",
+        }
+        story = Part(
+            "story",
+            ports.url_of(_HOST, page_port),
+            ports.url_of(_HOST, web_port),
+            repr(time.time()),
+            restarts=False,
+            environment=environment,
+        )
+        telegram = Part(
+            "telegram",
+            *("--api-port", str(api_port), "--page-port", str(page_port)),
+            environment=environment,
+            is_quiet=True,
+        )
+        supervisor = Supervisor(
+            [*product.make_parts(listening.fileno(), environment), story, telegram],
+            preparation=Part("prepare-demo", restarts=False, environment=environment),
+            finishes=story if is_check else None,
+        )
+        return supervisor.run()
+
+
+def _mention_other_port(wanted: int, found: int) -> None:
+    if wanted not in (0, found):
+        say(f"Port {wanted} is busy, so it is {found} instead.")

@@ -1,0 +1,79 @@
+"""Watches the polling: writes down how it goes, and keeps it from asking too often."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiogram import Bot
+from aiogram.client.session.middlewares.base import (
+    BaseRequestMiddleware,
+    NextRequestMiddlewareType,
+)
+from aiogram.exceptions import TelegramRetryAfter
+from aiogram.methods import Response, TelegramMethod
+from aiogram.methods.base import TelegramType
+from django.utils import timezone
+
+from .explaining import REJECTED, explain
+from .session import GET_UPDATES
+
+_WRITE_EVERY_SECONDS = 10.0
+_SAY_AGAIN_SECONDS = 60.0
+# aiogram would go on asking every 5 seconds, for ever.
+_WAIT_IF_REJECTED_SECONDS = 30.0
+_LONGEST_WAIT_SECONDS = 300.0
+
+_logger = logging.getLogger(__name__)
+
+
+class PollWatch(BaseRequestMiddleware):
+    """Records the last successful poll, or what is wrong; `record` does the writing."""
+
+    def __init__(self, record: Callable[..., Awaitable[None]]) -> None:
+        self._record = record
+        self._trouble = ""
+        self._written_at = float("-inf")
+        self._said_at = float("-inf")
+
+    async def __call__(
+        self,
+        make_request: NextRequestMiddlewareType[TelegramType],
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+    ) -> Response[TelegramType]:
+        if method.__api_method__ != GET_UPDATES:
+            return await make_request(bot, method)
+        try:
+            updates = await make_request(bot, method)
+        except Exception as error:
+            await self._note_failure(explain(error))
+            await asyncio.sleep(_wait_asked_for(error))
+            raise
+        await self._note_success()
+        return updates
+
+    async def _note_success(self) -> None:
+        now = time.monotonic()
+        if self._trouble:
+            _logger.info("Telegram answers again")
+        elif now < self._written_at + _WRITE_EVERY_SECONDS:
+            return
+        self._trouble, self._written_at = "", now
+        await self._record(last_poll_at=timezone.now(), last_error="")
+
+    async def _note_failure(self, trouble: str) -> None:
+        now = time.monotonic()
+        is_news = trouble != self._trouble
+        if is_news or now >= self._said_at + _SAY_AGAIN_SECONDS:
+            _logger.error("%s. Trying again", trouble)
+            self._said_at = now
+        if is_news:
+            self._trouble = trouble
+            await self._record(last_error=trouble)
+
+
+def _wait_asked_for(error: Exception) -> float:
+    if isinstance(error, TelegramRetryAfter):
+        return min(float(error.retry_after), _LONGEST_WAIT_SECONDS)
+    return _WAIT_IF_REJECTED_SECONDS if isinstance(error, REJECTED) else 0.0

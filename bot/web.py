@@ -1,0 +1,30 @@
+"""The web server of the admin."""
+
+import socket
+
+import uvicorn
+
+from . import exit_codes, logs
+
+# A string: the project plugs the bot in, the bot does not import the project.
+APPLICATION = "workers_tutorial.asgi:application"
+_STOP_SECONDS = 1
+
+
+def run(descriptor: str) -> int:
+    """Serve on a listening socket until SIGTERM; the process then ends by SIGTERM."""
+    config = uvicorn.Config(
+        APPLICATION,
+        # Logging is set up already; the admin's requests are nobody's news.
+        log_config=None,
+        access_log=False,
+        lifespan="off",  # Django has none
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+    config.load()
+    logs.format_lines("web")  # Django was set up anew by its entry point
+    with socket.socket(fileno=int(descriptor)) as listening:
+        uvicorn.Server(config).run(sockets=[listening])
+    return exit_codes.OK
