@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> int:
         )
         return 1
 
-    from bot import child, cli
+    from bot import cli
+    from bot.processes import child
 
     if arguments[:1] and arguments[0] in child.NAMES:
         return child.run(arguments[0], arguments[1:])

@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from . import demo, logs, product
+from bot.demo import running as demo
+from bot.processes import logs, product
 
 _EPILOG = """\
 Settings come from .env and the environment; .env.example explains each.

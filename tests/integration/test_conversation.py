@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError, close_old_connections
 
-from bot import orm, texts
-from bot.app import build_bot, build_dispatcher
+from bot.conversation import orm, texts
+from bot.conversation.app import build_bot, build_dispatcher
 from notifications.customers import Greeting
 from notifications.models import Customer, Order, OrderNotification
 from tests.support.telegram import ANNA, EMILY, IVAN, KONSTANTIN, RunningTelegram

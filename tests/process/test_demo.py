@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import demo
+from bot.demo import running as demo
 from tests.support.product import ROOT, SETTINGS, RunningProduct
 from tests.support.waiting import wait_until
 

@@ -125,7 +125,7 @@ class RunningProduct:
 
     def wait_for_start(self) -> None:
         """Return when all parts do their work."""
-        self.wait_for_output("bot.polling: The bot is @")
+        self.wait_for_output("polling: The bot is @")
         self.wait_for_output("up to 16 at once")
 
     @property

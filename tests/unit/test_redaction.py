@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import redaction
+from bot.processes import redaction
 
 TOKEN = "123456789:AAE-secret_half_of_the_token-xyz"
 SECRET = TOKEN.partition(":")[2]
@@ -97,7 +97,7 @@ def test_words_too_short_to_be_secrets_are_no_secrets() -> None:
 def test_what_nobody_caught_is_logged_without_the_token(tmp_path: Path) -> None:
     program = f"""
 import logging, threading, warnings
-from bot import redaction
+from bot.processes import redaction
 logging.basicConfig(format="%(name)s %(message)s")
 redaction.install(redaction.secrets_of(token={TOKEN!r}))
 def fail():

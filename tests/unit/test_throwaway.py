@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.throwaway import throwaway_folder
+from bot.demo.throwaway import throwaway_folder
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from aiogram.exceptions import (
 )
 from aiogram.types import Message
 
-from bot import texts
+from bot.conversation import texts
 
 # One customer's answer may not keep the others waiting for long.
 _TRIES = 3

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Mapping
 
-from . import exit_codes, ports
-from .parts import Part
-from .supervisor import Supervisor
+from bot import exit_codes
+from bot.processes import ports
+from bot.processes.parts import Part
+from bot.processes.supervisor import Supervisor
 
 # All of them together stay below the 30 s that a stop may take when Telegram is silent.
 _POLLING_STOP_SECONDS = 4.0

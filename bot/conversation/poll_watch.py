@@ -15,8 +15,8 @@ from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from django.utils import timezone
 
-from .explaining import REJECTED, explain
-from .session import GET_UPDATES
+from bot.conversation.explaining import REJECTED, explain
+from bot.conversation.session import GET_UPDATES
 
 _WRITE_EVERY_SECONDS = 10.0
 _SAY_AGAIN_SECONDS = 60.0

@@ -4,7 +4,8 @@ import socket
 
 import uvicorn
 
-from . import exit_codes, logs
+from bot import exit_codes
+from bot.processes import logs
 
 # A string: the project plugs the bot in, the bot does not import the project.
 APPLICATION = "workers_tutorial.asgi:application"

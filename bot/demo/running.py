@@ -4,11 +4,11 @@ import os
 import secrets
 import time
 
-from . import logs, ports, product
-from .parts import Part
-from .saying import say
-from .supervisor import Supervisor
-from .throwaway import throwaway_folder
+from bot.demo.saying import say
+from bot.demo.throwaway import throwaway_folder
+from bot.processes import logs, ports, product
+from bot.processes.parts import Part
+from bot.processes.supervisor import Supervisor
 
 _HOST = "127.0.0.1"
 # What one has configured for the real bot is not for the demo.

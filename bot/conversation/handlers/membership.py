@@ -4,7 +4,7 @@ from aiogram import F, Router
 from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.types import ChatMemberUpdated
 
-from bot.orm import in_database
+from bot.conversation.orm import in_database
 from notifications.customers import mark_blocked, mark_unblocked
 
 from .moments import moment_of

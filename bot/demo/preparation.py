@@ -2,10 +2,9 @@
 
 from django.contrib.auth import get_user_model
 
+from bot import exit_codes
+from bot.processes.preparation import prepare_database
 from notifications.models import Customer
-
-from . import exit_codes
-from .preparation import prepare_database
 
 LOGIN = "manager"
 # People with these names have phones in the local Telegram.

@@ -5,8 +5,8 @@ from aiogram.enums import ChatType
 from aiogram.filters import Command, CommandObject
 from aiogram.types import Message
 
-from bot import texts
-from bot.orm import in_database
+from bot.conversation import texts
+from bot.conversation.orm import in_database
 from notifications.customers import TelegramChat, press_start, unsubscribe
 
 from .moments import moment_of

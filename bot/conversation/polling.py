@@ -17,14 +17,14 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.utils import timezone
 
+from bot import exit_codes
+from bot.conversation import texts
+from bot.conversation.app import build_bot, build_dispatcher
+from bot.conversation.explaining import REJECTED, explain
+from bot.conversation.orm import in_database, once_in_database
+from bot.conversation.poll_watch import PollWatch
+from bot.processes.locks import DatabaseLock, database_lock
 from notifications.models import BotStatus
-
-from . import exit_codes, texts
-from .app import build_bot, build_dispatcher
-from .explaining import REJECTED, explain
-from .locks import DatabaseLock, database_lock
-from .orm import in_database, once_in_database
-from .poll_watch import PollWatch
 
 _BACKOFF = BackoffConfig(min_delay=1.0, max_delay=5.0, factor=1.3, jitter=0.1)
 _LONGEST_WAIT_SECONDS = 30.0

@@ -6,11 +6,10 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from bot import exit_codes
+from bot.demo.preparation import CUSTOMERS, LOGIN
+from bot.demo.saying import say
 from notifications.models import Customer, Order
-
-from . import exit_codes
-from .demo_preparation import CUSTOMERS, LOGIN
-from .saying import say
 
 _SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.01

@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import InterfaceError, OperationalError, connection
 
-from . import exit_codes
-from .locks import database_lock
+from bot import exit_codes
+from bot.processes.locks import database_lock
 
 _DATABASE_SECONDS = 60.0
 _RETRY_SECONDS = 2.0

@@ -4,7 +4,7 @@ import logging
 
 from django.core.management import CommandError, call_command
 
-from . import exit_codes
+from bot import exit_codes
 
 QUEUE = "notifications.task_queues.task_queue"
 

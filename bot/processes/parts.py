@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from .lifeline import GO
+from bot.processes.lifeline import GO
 
 # The first restart is at once; a part that keeps failing is left alone for longer.
 _FIRST_DELAY_SECONDS = 1.0

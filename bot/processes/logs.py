@@ -11,7 +11,7 @@ def configure_process(part: str) -> None:
     """Make this process, which has its settings, log as all of ours do."""
     from django.conf import settings  # not at the top: the supervisor has no Django
 
-    from . import redaction
+    from bot.processes import redaction
 
     urls = (settings.TG_PROXY_URL, settings.DATABASE_URL)
     redaction.install(redaction.secrets_of(token=settings.TG_BOT_TOKEN, urls=urls))
@@ -21,7 +21,7 @@ def configure_process(part: str) -> None:
         for name in ("aiogram", "aiohttp", "asyncio", "uvicorn"):
             logging.getLogger(name).setLevel(logging.DEBUG)
     else:
-        # bot.poll_watch says the same in words, once instead of every few seconds.
+        # `bot.conversation.poll_watch` says the same in words, and once.
         logging.getLogger("aiogram.dispatcher").setLevel(logging.CRITICAL)
 
 

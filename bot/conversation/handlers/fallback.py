@@ -7,7 +7,7 @@ from aiogram.enums import ChatType
 from aiogram.filters import Command, Filter
 from aiogram.types import ErrorEvent, Message
 
-from bot import texts
+from bot.conversation import texts
 
 from .replying import reply
 

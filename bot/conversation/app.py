@@ -9,8 +9,8 @@ from aiogram.dispatcher.event.bases import NextMiddlewareType
 from aiogram.types import TelegramObject, Update
 from aiogram.types.update import UpdateTypeLookupError
 
-from .handlers import build_routers
-from .session import PatientSession
+from bot.conversation.handlers import build_routers
+from bot.conversation.session import PatientSession
 
 # More than the 8 + 3 seconds for which Telegram itself holds an answer back.
 _ANSWER_SECONDS = 15.0

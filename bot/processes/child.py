@@ -7,20 +7,21 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from . import exit_codes, lifeline
+from bot import exit_codes
+from bot.processes import lifeline
 
 SETTINGS = "workers_tutorial.settings"
 
 # Each module has `run(*arguments) -> int`. They are imported here and not above:
 # aiogram alone takes three seconds, and only one process needs it.
 _MODULES = {
-    "prepare": "bot.preparation",
-    "prepare-demo": "bot.demo_preparation",
-    "polling": "bot.polling",
-    "worker": "bot.sending",
-    "web": "bot.web",
-    "telegram": "bot.demo_telegram",
-    "story": "bot.demo_story",
+    "prepare": "bot.processes.preparation",
+    "prepare-demo": "bot.demo.preparation",
+    "polling": "bot.conversation.polling",
+    "worker": "bot.processes.sending",
+    "web": "bot.processes.web",
+    "telegram": "bot.demo.telegram",
+    "story": "bot.demo.story",
 }
 NAMES = frozenset(_MODULES)
 
@@ -28,7 +29,7 @@ NAMES = frozenset(_MODULES)
 def run(name: str, arguments: Sequence[str]) -> int:
     """Return the exit code of the part.
 
-    With `--lifeline` first, it belongs to a supervisor: see `bot.lifeline`.
+    With `--lifeline` first, it belongs to a supervisor: see `bot.processes.lifeline`.
     """
     is_supervised = list(arguments[:1]) == ["--lifeline"]
     is_told = False
@@ -67,7 +68,7 @@ def _set_up(name: str) -> Exception | None:
     import django
     from django.core.exceptions import ImproperlyConfigured
 
-    from . import logs
+    from bot.processes import logs
 
     try:
         django.setup()

@@ -1,0 +1,1 @@
+"""What the bot answers to: /start, /stop, /help, and people who block it."""

@@ -1,0 +1,1 @@
+"""The whole product on a throw-away database, against the local Telegram."""

@@ -1,0 +1,1 @@
+"""The processes of the product: started together, kept running, stopped in order."""
