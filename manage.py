@@ -12,7 +12,9 @@ def main() -> None:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
     except ImportError:
-        sys.exit("Django is not installed here. Run `make setup`, then .venv/bin/python.")
+        sys.exit(
+            "Django is missing. Run `make setup`, then .venv/bin/python manage.py."
+        )
     try:
         settings._setup()  # type: ignore[misc]  # read early: a mistake is one message
     except ImproperlyConfigured as error:

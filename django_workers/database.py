@@ -1,12 +1,14 @@
 """The worker's one thread for the database: short transactions, retried when lost."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import (
     Error,
@@ -25,19 +27,31 @@ R = TypeVar("R")
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+# A worker that freezes in the middle of a transaction gives up its locks; one that
+# waits for such a worker does not wait for ever.
+LIMITS = """
+SELECT set_config('idle_in_transaction_session_timeout', '15s', true),
+       set_config('lock_timeout', '2s', true),
+       set_config('statement_timeout', '60s', true)
+"""
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 @contextmanager
-def write_transaction(using: str) -> Iterator[None]:
+def write_transaction(using: str, *, durable: bool = True) -> Iterator[None]:
     """Open a transaction that holds the right to write from its first statement.
 
     On SQLite a transaction that read before it wrote could fail at once with
     "database is locked", whatever the timeout, unless the project asks for IMMEDIATE.
     """
     connection = connections[using]
-    with transaction.atomic(using=using, durable=True):
+    with transaction.atomic(using=using, durable=durable):
         if connection.vendor == "sqlite":
             Queue.objects.using(using).filter(pk="").update(tokens=0)
+        elif connection.vendor == "postgresql" and durable:
+            # For this transaction only: a pooler may hand its session to others.
+            with connection.cursor() as cursor:
+                cursor.execute(LIMITS)
         yield
 
 
@@ -54,6 +68,30 @@ def database_now(using: str) -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+def emit_on_commit(using: str, name: str, **facts: Any) -> None:
+    """Tell of what happened once the transaction, which may be repeated, is through."""
+    transaction.on_commit(partial(emit, name, **facts), using=using)
+
+
+def storable(text: str, length: int = 2000) -> str:
+    """Return the text without what no database stores, and not longer than `length`."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")[:length]
+
+
+def may_pass(error: Exception) -> bool:
+    """Tell whether the same may succeed later: the database is away, busy or full."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    # SQLite uses the same class for a mistake, such as a table that does not exist.
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return code != sqlite3.SQLITE_ERROR
+
+
+def is_lock_timeout(error: Exception) -> bool:
+    """Tell whether somebody else held a lock for longer than `lock_timeout`."""
+    return getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 class DatabaseThread:
@@ -89,8 +127,7 @@ class DatabaseThread:
                     self._executor, lambda: self._run(function, *args, **kwargs)
                 )
             except (OperationalError, InterfaceError) as error:
-                self.had_trouble = True
-                if self.give_up_at is not None and loop.time() >= self.give_up_at:
+                if not may_pass(error) or self._is_over(loop.time()):
                     raise
                 lost = True
                 emit("database.lost", error=str(error).strip(), seconds=delay)
@@ -100,6 +137,9 @@ class DatabaseThread:
                 if lost:
                     emit("database.back")
                 return result
+
+    def _is_over(self, now: float) -> bool:
+        return self.give_up_at is not None and now >= self.give_up_at
 
     def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         connection = connections[self.using]

@@ -7,16 +7,26 @@ Exception
 └── WorkerLost      never raised: how a row learns that its worker died
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ContextDecorator
+from contextvars import ContextVar, Token
+from copy import copy
+from copyreg import __newobj__  # type: ignore[attr-defined]  # what pickle itself uses
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from inspect import iscoroutinefunction
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from .outcomes import Attempt
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _default_task_id: ContextVar[Any] = ContextVar("django_workers_task_id")
+
+# "For ever" is a wait that a database can still write down.
+LONGEST_DELAY = timedelta(days=365)
 
 
 class TaskError(Exception):
@@ -55,42 +65,32 @@ class TaskError(Exception):
         return f"{text}: {self.description}" if self.description else text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.reason_code, self.task_id, self.description)
+        return _reduced(self)
 
     @classmethod
-    @contextmanager
-    def set_default_task_id(cls, task_id: Any) -> Iterator[None]:
-        """Give every TaskError made inside this block a task id."""
-        token = _default_task_id.set(task_id)
-        try:
-            yield
-        finally:
-            _default_task_id.reset(token)
+    def set_default_task_id(cls, task_id: Any) -> "_DefaultTaskId":
+        """Give every TaskError made inside this block, or function, a task id."""
+        return _DefaultTaskId(task_id)
 
     @classmethod
-    @contextmanager
     def convert_exceptions(
         cls,
         reason_code: str,
         *exception_types: type[BaseException],
         task_id: Any = None,
         description: str = "",
-    ) -> Iterator[None]:
+    ) -> "_Conversion":
         """Turn the named exceptions into a TaskError that keeps them as its cause.
 
         Without a name it is every `Exception`. TaskError, PostponeTask and PauseQueue
-        pass through unchanged, whatever is named.
+        pass through unchanged, whatever is named. Wraps a block, or decorates a
+        function, `def` or `async def`.
         """
-        try:
-            yield
-        except (TaskError, PostponeTask, PauseQueue):
-            raise
-        except exception_types or Exception as error:  # noqa: B030 - a tuple of them
-            raise cls(reason_code, task_id=task_id, description=description) from error
 
+        def convert() -> TaskError:
+            return cls(reason_code, task_id=task_id, description=description)
 
-def _rebuild(reason_code: str, task_id: Any, description: str) -> TaskError:
-    return TaskError(reason_code, task_id=task_id, description=description)
+        return _Conversion(exception_types or (Exception,), convert)
 
 
 class PostponeTask(Exception):
@@ -106,6 +106,9 @@ class PostponeTask(Exception):
         self.delay = _checked(delay)
         self.reason_code = reason_code
         self.description = description
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reduced(self)
 
     def __str__(self) -> str:
         return f"{self.reason_code}: later by {self.delay.total_seconds():g} s"
@@ -129,6 +132,9 @@ class PauseQueue(Exception):
         self.reason_code = reason_code
         self.description = description
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reduced(self)
+
     def __str__(self) -> str:
         text = f"{self.reason_code}: all wait {self.delay.total_seconds():g} s"
         return f"{text}: {self.description}" if self.description else text
@@ -141,7 +147,65 @@ class WorkerLost(Exception):
     description = "The worker process died while this task was in flight."
 
 
+class _Block(ContextDecorator, AbstractContextManager[None]):
+    """A block that also decorates functions, `def` and `async def` alike."""
+
+    def _recreate_cm(self) -> "_Block":
+        return copy(self)
+
+    def __call__(self, function: F) -> F:
+        if not iscoroutinefunction(function):
+            return super().__call__(function)
+
+        @wraps(function)
+        async def decorated(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                return await function(*args, **kwargs)
+
+        return cast(F, decorated)
+
+
+class _DefaultTaskId(_Block):
+    def __init__(self, task_id: Any) -> None:
+        self.task_id = task_id
+
+    def __enter__(self) -> None:
+        self._token: Token[Any] = _default_task_id.set(self.task_id)
+
+    def __exit__(self, *_: object) -> None:
+        _default_task_id.reset(self._token)
+
+
+class _Conversion(_Block):
+    def __init__(
+        self,
+        exception_types: tuple[type[BaseException], ...],
+        convert: Callable[[], TaskError],
+    ) -> None:
+        self.exception_types = exception_types
+        self.convert = convert
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, TaskError | PostponeTask | PauseQueue):
+            return
+        if isinstance(error, self.exception_types):
+            raise self.convert() from error
+
+
 def _checked(delay: float | timedelta) -> timedelta:
     if not isinstance(delay, timedelta):
-        delay = timedelta(seconds=delay)
-    return max(delay, timedelta(0))
+        delay = timedelta(seconds=min(delay, LONGEST_DELAY.total_seconds()))
+    return min(max(delay, timedelta(0)), LONGEST_DELAY)
+
+
+def _reduced(error: Exception) -> tuple[Any, ...]:
+    """Describe an error to pickle, whatever its class wants to be made from."""
+    return __newobj__, (type(error), *error.args), vars(error)

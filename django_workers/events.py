@@ -36,7 +36,14 @@ _EVENTS: dict[str, tuple[int, str]] = {
     ),
     "worker.fenced": (
         logging.WARNING,
-        "No heartbeat could be written for %(seconds).0f s: nothing more is started.",
+        "No heartbeat could be written for %(seconds).1f s: nothing more is started. "
+        "%(error)s",
+    ),
+    "worker.unfenced": (logging.INFO, "Heartbeats are written again."),
+    "worker.stuck": (
+        logging.ERROR,
+        "The handler of task %(task_id)s runs for over %(seconds)g s in a thread, "
+        "which nobody can end: this worker takes nothing more and ends itself.",
     ),
     "task.started": (logging.DEBUG, "Task %(task_id)s started."),
     "task.succeeded": (logging.DEBUG, "Task %(task_id)s succeeded."),
@@ -61,6 +68,11 @@ _EVENTS: dict[str, tuple[int, str]] = {
         logging.ERROR,
         "The outcome of task %(task_id)s cannot be recorded; it is kept from running "
         "again until `manage.py resume_queue` releases it.",
+    ),
+    "task.overtaken": (
+        logging.WARNING,
+        "Task %(task_id)s was handled, but its claim was lost meanwhile: it may be "
+        "handled twice.",
     ),
     "task.still_pending": (
         logging.ERROR,
@@ -93,4 +105,6 @@ def emit(name: str, *, exc_info: BaseException | None = None, **facts: Any) -> N
     level, text = _EVENTS[name]
     if logger.isEnabledFor(level):
         extra = {"event": name, "facts": facts}
-        logger.log(level, text, facts, exc_info=exc_info, extra=extra, stacklevel=2)
+        # An empty dictionary would count as an argument without a place in the text.
+        args = (facts,) if facts else ()
+        logger.log(level, text, *args, exc_info=exc_info, extra=extra, stacklevel=2)

@@ -10,14 +10,14 @@ from django.db import Error, connections
 from django.db.models import F
 from django.db.models.functions import Now
 
-from .events import emit
+from .errors import TaskError
 from .models import Worker
 from .outcomes import Outcome, Success
 
-HEARTBEAT_SECONDS = 2.0
-DEAD_AFTER_SECONDS = 10.0
+CLOSING_SECONDS = 2.0
+DEAD_AFTER_BEATS = 5
 # A worker without a heartbeat starts nothing from well before others bury it.
-FENCED_AFTER_SECONDS = 6.0
+FENCED_AFTER_BEATS = 3
 
 
 def boot_seconds() -> float:
@@ -35,11 +35,12 @@ class _Sight:
 class Observer:
     """Judges workers by their counters, on its own monotonic clock.
 
-    A worker is dead when its counter was seen to stand still for DEAD_AFTER_SECONDS.
+    A worker is dead when its counter was seen to stand still for DEAD_AFTER_BEATS.
     After a gap in the reading (this process slept) every observation starts anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heartbeat_seconds: float) -> None:
+        self.heartbeat_seconds = heartbeat_seconds
         self._sights: dict[int, _Sight] = {}
         self._last_look: float | None = None
 
@@ -47,7 +48,7 @@ class Observer:
         """Take in the counters by worker id; return those of the dead."""
         slept = (
             self._last_look is not None
-            and now - self._last_look > 2 * HEARTBEAT_SECONDS
+            and now - self._last_look > 2 * self.heartbeat_seconds
         )
         self._last_look = now
         known = {} if slept else self._sights
@@ -60,7 +61,7 @@ class Observer:
         return {
             worker_id: sight.heartbeat
             for worker_id, sight in self._sights.items()
-            if now - sight.since >= DEAD_AFTER_SECONDS
+            if now - sight.since >= DEAD_AFTER_BEATS * self.heartbeat_seconds
         }
 
 
@@ -69,41 +70,58 @@ class Heartbeat(threading.Thread):
 
     `report_dead` is called in this thread with the ids and last counters of dead
     workers; `is_evicted` says that this worker itself was buried by another.
+    `last_error` tells why the latest heartbeat could not be written.
     """
 
     def __init__(
-        self, queue_name: str, using: str, report_dead: Callable[[dict[int, int]], None]
+        self,
+        queue_name: str,
+        using: str,
+        seconds: float,
+        report_dead: Callable[[dict[int, int]], None],
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self.queue_name = queue_name
         self.using = using
+        self.seconds = seconds
         self.handled = 0
         self.failed = 0
-        self.is_evicted = False
         self.worker_id = 0
+        self.last_error = ""
+        self._evicted_id: int | None = None
         self._report_dead = report_dead
-        self._observer = Observer()
+        self._observer = Observer(seconds)
         self._last_written = boot_seconds()
         self._ended = threading.Event()
 
     def register(self, pid: int) -> int:
         """Add this worker to the queue's live workers; return its id."""
+        before = boot_seconds()
         worker = Worker.objects.using(self.using).create(
             queue_id=self.queue_name, host=socket.gethostname()[:255], pid=pid
         )
+        self._last_written = before
         self.worker_id = worker.pk
-        self.is_evicted = False
-        self._last_written = boot_seconds()
         return worker.pk
 
     def unregister(self) -> None:
-        Worker.objects.using(self.using).filter(pk=self.worker_id).delete()
+        """End being a live worker; with claims that were never settled, be a dead one.
+
+        Whoever notices counts those as it counts a crash.
+        """
+        own = Worker.objects.using(self.using).filter(pk=self.worker_id)
+        own.filter(claims=None).delete()
 
     def count(self, outcomes: list[Outcome]) -> None:
         """Add settled outcomes to the totals, written with the next heartbeat."""
-        succeeded = sum(isinstance(outcome.ending, Success) for outcome in outcomes)
-        self.handled += succeeded
-        self.failed += len(outcomes) - succeeded
+        endings = [outcome.ending for outcome in outcomes]
+        self.handled += sum(isinstance(ending, Success) for ending in endings)
+        self.failed += sum(isinstance(ending, TaskError) for ending in endings)
+
+    @property
+    def is_evicted(self) -> bool:
+        # Judged by id: a heartbeat under way may tell of the one before.
+        return self._evicted_id == self.worker_id
 
     @property
     def silent_seconds(self) -> float:
@@ -113,22 +131,21 @@ class Heartbeat(threading.Thread):
     @property
     def is_fenced(self) -> bool:
         """Whether nothing may be started: others may be about to bury this worker."""
-        return self.silent_seconds > FENCED_AFTER_SECONDS
+        return self.silent_seconds > FENCED_AFTER_BEATS * self.seconds
 
     def run(self) -> None:
-        while not self._ended.wait(HEARTBEAT_SECONDS):
+        while not self._ended.wait(self.seconds):
             try:
                 self._beat()
             except Error as error:
+                self.last_error = str(error).strip()
                 connections[self.using].close()
-                if self.is_fenced:
-                    emit("worker.fenced", seconds=self.silent_seconds, error=str(error))
         connections.close_all()
 
     def _beat(self) -> None:
-        before = boot_seconds()
+        before, own_id = boot_seconds(), self.worker_id
         workers = Worker.objects.using(self.using).filter(queue=self.queue_name)
-        written = workers.filter(pk=self.worker_id).update(
+        written = workers.filter(pk=own_id).update(
             heartbeat=F("heartbeat") + 1,
             heartbeat_at=Now(),
             handled=self.handled,
@@ -137,12 +154,13 @@ class Heartbeat(threading.Thread):
         if written:
             self._last_written = before
         else:
-            self.is_evicted = True
-        others = dict(workers.exclude(pk=self.worker_id).values_list("pk", "heartbeat"))
+            self._evicted_id = own_id
+        others = dict(workers.exclude(pk=own_id).values_list("pk", "heartbeat"))
         if dead := self._observer.observe(others, time.monotonic()):
             self._report_dead(dead)
 
     def close(self) -> None:
         self._ended.set()
         if self.is_alive():
-            self.join()
+            # It may wait for a lock; as a daemon it keeps nobody from ending.
+            self.join(CLOSING_SECONDS)

@@ -7,9 +7,21 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import CompositePrimaryKey
 
 from .task_queues import AbstractTaskQueue
 
+# What runs in the transactions of claim and settle.
+SETTLE_HOOKS = (
+    "get_pending_tasks_queryset",
+    "exclude_cycled_failed_tasks",
+    "process_task_error",
+    "select_claimable",
+    "get_next_due_time",
+    "record_successes",
+    "record_uncounted",
+    "postpone",
+)
 EXAMPLE = "For example: notifications.task_queues.task_queue"
 
 
@@ -73,9 +85,12 @@ def check_queue(queue: AbstractTaskQueue) -> None:
     Raises:
         CommandError: says what is wrong and what to do.
     """
+    _check_hooks(queue)
     connection = connections[queue.database]
     try:
         _check_migrations(queue)
+        # A migration that nobody has made yet shows as a missing table or column.
+        list(queue.read_pending()[:1])
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SHOW transaction_isolation")
@@ -94,6 +109,26 @@ def check_queue(queue: AbstractTaskQueue) -> None:
         queue.check_ready()
     except ImproperlyConfigured as error:
         raise CommandError(str(error)) from None
+
+
+def _check_hooks(queue: AbstractTaskQueue) -> None:
+    for name in SETTLE_HOOKS:
+        if inspect.iscoroutinefunction(getattr(queue, name)):
+            raise CommandError(
+                f"{type(queue).__name__}.{name} is `async def`; it runs in a short "
+                "transaction and must be `def`. Only handle_task and probe may be "
+                "async."
+            )
+    if isinstance(queue.model._meta.pk, CompositePrimaryKey):
+        raise CommandError(
+            f"The primary key of {queue.model.__name__} has several columns; a queue "
+            "needs a model with one."
+        )
+    if queue.rate is not None and not queue.rate > 0:
+        raise CommandError(
+            f"{type(queue).__name__}.rate must be more than 0 per second, or None, "
+            f"not {queue.rate!r}. To stop a queue: manage.py pause_queue"
+        )
 
 
 def _check_migrations(queue: AbstractTaskQueue) -> None:

@@ -70,7 +70,8 @@ class Claim(models.Model):
     queue = models.ForeignKey(
         Queue, on_delete=models.CASCADE, related_name="claims", verbose_name=_("Queue")
     )
-    task_id = models.CharField(_("Task"), max_length=255)
+    # The primary key of the task's row, as text.
+    task_id = models.TextField(_("Task"))
     worker = models.ForeignKey(
         Worker,
         on_delete=models.SET_NULL,

@@ -16,14 +16,19 @@ class Attempt:
     """One start of one task.
 
     `key` is unique for ever, so a record of the attempt can be written twice safely.
+    `pk` is the row's primary key, also after the handler has deleted the row.
     """
 
     key: UUID
     task_id: Any
     item: Model
+    pk: Any = field(init=False)
     epoch: int = 0
     started_at: datetime = field(default_factory=timezone.now)
     finished_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.pk = self.item.pk
 
 
 @dataclass(slots=True)

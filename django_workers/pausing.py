@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from .database import database_now, write_transaction
+from .database import database_now, emit_on_commit, storable, write_transaction
 from .errors import PauseQueue
-from .events import emit
 from .models import Claim, Queue
 from .outcomes import Attempt
+from .wakeup import announce
 
 # A prober that died is followed by another after this long.
 PROBE_LEASE = timedelta(seconds=60)
@@ -27,22 +27,8 @@ def pause(
     if not current:
         return
     longest = max(current, key=lambda ask: ask.delay)
-    until = now + longest.delay
-    if queue.paused_until is not None:
-        until = max(until, queue.paused_until)
-    queue.paused_until = until
-    queue.pause_reason = longest.reason_code
-    queue.pause_description = longest.description
     queue.pause_epoch += 1
-    queue.probing_until = None
-    queue.save()
-    emit(
-        "queue.paused",
-        queue=queue.name,
-        seconds=(until - now).total_seconds(),
-        reason_code=longest.reason_code,
-        description=longest.description,
-    )
+    _prolong(queue, longest, now)
 
 
 def take_probe(queue: Queue, now: datetime) -> bool:
@@ -55,33 +41,33 @@ def take_probe(queue: Queue, now: datetime) -> bool:
 
 
 def settle_probe(name: str, using: str, epoch: int, failure: PauseQueue | None) -> None:
-    """End the pause of `epoch`, or prolong it when the probe failed."""
+    """End the pause of `epoch`, or prolong it when the probe failed.
+
+    An answer that comes after somebody else has ended the pause changes nothing.
+    """
     with write_transaction(using):
         queue = Queue.objects.using(using).select_for_update().get(pk=name)
-        if queue.pause_epoch != epoch:
+        if queue.pause_epoch != epoch or queue.paused_until is None:
             return
-        queue.probing_until = None
         if failure is None:
-            queue.paused_until = None
-            queue.pause_reason = queue.pause_description = ""
-            emit("queue.resumed", queue=name)
+            _end(queue)
+            announce(using)
+            emit_on_commit(using, "queue.resumed", queue=name)
         else:
-            queue.paused_until = database_now(using) + failure.delay
-            queue.pause_reason = failure.reason_code
-            queue.pause_description = failure.description
-            emit(
-                "queue.paused",
-                queue=name,
-                seconds=failure.delay.total_seconds(),
-                reason_code=failure.reason_code,
-                description=failure.description,
-            )
-        queue.save(using=using)
+            _prolong(queue, failure, database_now(using))
+
+
+def give_up_probe(name: str, using: str, epoch: int) -> None:
+    """Let another worker probe at once: this one ends before it has an answer."""
+    probed = Queue.objects.using(using).filter(pk=name, pause_epoch=epoch)
+    with write_transaction(using):
+        probed.update(probing_until=None)
+        announce(using)
 
 
 def stop_by_hand(name: str, using: str, *, by: str) -> None:
     """Stop the queue until a person resumes it. Tasks in flight finish."""
-    with write_transaction(using):
+    with write_transaction(using, durable=False):
         queues = Queue.objects.using(using)
         queues.get_or_create(pk=name)
         queues.filter(pk=name, stopped_at=None).update(
@@ -91,14 +77,36 @@ def stop_by_hand(name: str, using: str, *, by: str) -> None:
 
 def resume_by_hand(name: str, using: str) -> None:
     """Let the queue go on at once, and release the tasks that were parked."""
-    with write_transaction(using):
-        Queue.objects.using(using).filter(pk=name).update(
-            stopped_at=None,
-            stopped_by="",
-            paused_until=None,
-            pause_reason="",
-            pause_description="",
-            probing_until=None,
-        )
+    with write_transaction(using, durable=False):
+        queues = Queue.objects.using(using).select_for_update()
+        if (queue := queues.filter(pk=name).first()) is not None:
+            queue.stopped_at, queue.stopped_by = None, ""
+            _end(queue)
         parked = Q(worker=None) & ~Q(error="")
         Claim.objects.using(using).filter(parked, queue=name).delete()
+        announce(using)
+
+
+def _prolong(queue: Queue, asked: PauseQueue, now: datetime) -> None:
+    until = now + asked.delay
+    if queue.paused_until is not None:
+        until = max(until, queue.paused_until)
+    queue.paused_until = until
+    queue.pause_reason = storable(asked.reason_code, 64)
+    queue.pause_description = storable(asked.description)
+    queue.probing_until = None
+    queue.save()
+    emit_on_commit(
+        queue._state.db or "default",
+        "queue.paused",
+        queue=queue.name,
+        seconds=(until - now).total_seconds(),
+        reason_code=asked.reason_code,
+        description=asked.description,
+    )
+
+
+def _end(queue: Queue) -> None:
+    queue.paused_until = queue.probing_until = None
+    queue.pause_reason = queue.pause_description = ""
+    queue.save()

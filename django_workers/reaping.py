@@ -1,8 +1,17 @@
 """Gives back what dead workers had in flight."""
 
-from .database import database_now, write_transaction
+from collections.abc import Callable
+
+from django.db import transaction
+
+from .database import (
+    database_now,
+    emit_on_commit,
+    may_pass,
+    storable,
+    write_transaction,
+)
 from .errors import TaskError, WorkerLost
-from .events import emit
 from .models import Claim, Queue, Worker
 from .outcomes import Attempt
 from .task_queues import AbstractTaskQueue
@@ -12,7 +21,8 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
     """Bury a worker whose heartbeat was seen to stand still at this count.
 
     A task that was its only one is a failed attempt, "worker_lost". Of several nobody
-    knows which one killed it: each goes back uncounted, to run alone next.
+    knows which one killed it: each goes back uncounted, to run alone next. A task
+    whose queue cannot record that is parked.
     Nothing happens when the worker lives after all, or another has buried it.
     """
     using = queue.database
@@ -25,19 +35,40 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
         claims = Claim.objects.using(using).filter(worker=dead)
         lost = list(claims.select_for_update().order_by("pk"))
         if len(lost) == 1:
-            _count(queue, lost[0])
-            claims.delete()
+            if _record(queue, lost[0], _count):
+                lost[0].delete()
         else:
             for claim in lost:
-                _give_back(queue, claim)
+                _record(queue, claim, _give_back)
             claims.update(worker=None, held_until=database_now(using), alone=True)
         dead.delete()
-    emit("worker.lost", worker=str(dead), claims=len(lost))
+        emit_on_commit(using, "worker.lost", worker=str(dead), claims=len(lost))
 
 
-def _count(queue: AbstractTaskQueue, claim: Claim) -> None:
-    if (attempt := _attempt_of(queue, claim)) is None:
-        return
+def _record(
+    queue: AbstractTaskQueue,
+    claim: Claim,
+    record: Callable[[AbstractTaskQueue, Attempt], None],
+) -> bool:
+    """Let the queue's own code record what was cut off; park the task if it fails."""
+    try:
+        with transaction.atomic(using=queue.database):
+            if (attempt := _attempt_of(queue, claim)) is not None:
+                record(queue, attempt)
+    except Exception as error:
+        if may_pass(error):
+            raise
+        claim.worker = None
+        claim.error = storable(f"{type(error).__name__}: {error}")
+        claim.save(using=queue.database, update_fields=["worker", "error"])
+        emit_on_commit(
+            queue.database, "task.parked", exc_info=error, task_id=claim.task_id
+        )
+        return False
+    return True
+
+
+def _count(queue: AbstractTaskQueue, attempt: Attempt) -> None:
     error = TaskError(
         WorkerLost.reason_code,
         task_id=attempt.task_id,
@@ -47,18 +78,18 @@ def _count(queue: AbstractTaskQueue, claim: Claim) -> None:
     queue.process_task_error(attempt.item, error)
 
 
-def _give_back(queue: AbstractTaskQueue, claim: Claim) -> None:
-    if (attempt := _attempt_of(queue, claim)) is not None:
-        queue.record_uncounted(attempt, WorkerLost())
+def _give_back(queue: AbstractTaskQueue, attempt: Attempt) -> None:
+    queue.record_uncounted(attempt, WorkerLost())
 
 
 def _attempt_of(queue: AbstractTaskQueue, claim: Claim) -> Attempt | None:
     """Return the attempt that was cut off; None when its task is done or gone."""
-    pending = queue.get_pending_tasks_queryset()
-    task_id = queue.parse_task_id(claim.task_id)
-    item = pending.filter(**{queue.task_id_field_name: task_id}).first()
+    item = queue.read_pending().filter(pk=queue.parse_key(claim.task_id)).first()
     if item is None:
         return None
     return Attempt(
-        key=claim.pk, task_id=task_id, item=item, started_at=claim.claimed_at
+        key=claim.pk,
+        task_id=queue.get_task_id(item),
+        item=item,
+        started_at=claim.claimed_at,
     )

@@ -5,11 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
-
-from .database import database_now, write_transaction
+from .database import (
+    database_now,
+    emit_on_commit,
+    may_pass,
+    storable,
+    write_transaction,
+)
 from .errors import PauseQueue, PostponeTask, TaskError
-from .events import emit
 from .models import Claim, Queue
 from .outcomes import Attempt, Outcome, Success
 from .pausing import pause
@@ -38,9 +41,9 @@ class Settler:
         """
         try:
             self._settle(outcomes)
-        except (OperationalError, InterfaceError):
-            raise
         except Exception as error:
+            if may_pass(error):
+                raise
             if len(outcomes) == 1:
                 self._park(outcomes[0], error)
                 return
@@ -87,10 +90,8 @@ class Settler:
 
     def _read_pending(self, outcomes: Sequence[Outcome]) -> dict[Any, Any]:
         """Read again what is still pending: others may have changed it meanwhile."""
-        name = self.queue.task_id_field_name
-        ids = [outcome.attempt.task_id for outcome in outcomes]
-        pending = self.queue.get_pending_tasks_queryset().filter(**{f"{name}__in": ids})
-        return {self.queue.get_task_id(item): item for item in pending}
+        keys = [outcome.attempt.pk for outcome in outcomes]
+        return {item.pk: item for item in self.queue.read_pending().filter(pk__in=keys)}
 
     def _record(
         self,
@@ -101,15 +102,14 @@ class Settler:
     ) -> datetime | None:
         """Record one outcome; return until when its task must be held back, if so."""
         attempt, ending = outcome.attempt, outcome.ending
-        item = pending.get(attempt.task_id)
+        item = pending.get(attempt.pk)
         if isinstance(ending, Success):
-            emit("task.succeeded", task_id=attempt.task_id)
-            return self._hold_handled_but_pending(attempt, item, now)
+            return self._succeed(attempt, attempt.key in ours, item, now)
         if attempt.key not in ours:
-            emit("task.dropped", task_id=attempt.task_id, reason="its claim was lost")
+            self._emit("task.dropped", attempt, reason="its claim was lost")
             return None
         if item is None:
-            emit("task.dropped", task_id=attempt.task_id, reason="it is done or gone")
+            self._emit("task.dropped", attempt, reason="it is done or gone")
             return None
         match ending:
             case TaskError():
@@ -121,22 +121,23 @@ class Settler:
                 self.queue.record_uncounted(attempt, ending)
                 return None
 
-    def _hold_handled_but_pending(
-        self, attempt: Attempt, item: Any, now: datetime
+    def _succeed(
+        self, attempt: Attempt, is_ours: bool, item: Any, now: datetime
     ) -> datetime | None:
+        self._emit("task.succeeded", attempt)
+        if not is_ours:
+            self._emit("task.overtaken", attempt)
+            return None
         if item is None:
             return None
-        emit(
-            "task.still_pending",
-            task_id=attempt.task_id,
-            seconds=STILL_PENDING_HOLD.total_seconds(),
-        )
+        seconds = STILL_PENDING_HOLD.total_seconds()
+        self._emit("task.still_pending", attempt, seconds=seconds)
         return now + STILL_PENDING_HOLD
 
     def _fail(self, attempt: Attempt, item: Any, error: TaskError) -> None:
-        emit(
+        self._emit(
             "task.failed",
-            task_id=attempt.task_id,
+            attempt,
             reason_code=error.reason_code,
             description=error.description,
         )
@@ -146,9 +147,9 @@ class Settler:
     def _postpone(
         self, attempt: Attempt, item: Any, ending: PostponeTask, until: datetime
     ) -> datetime | None:
-        emit(
+        self._emit(
             "task.postponed",
-            task_id=attempt.task_id,
+            attempt,
             seconds=ending.delay.total_seconds(),
             reason_code=ending.reason_code,
             description=ending.description,
@@ -157,7 +158,11 @@ class Settler:
         return None if self.queue.postpone(item, until) else until
 
     def _park(self, outcome: Outcome, error: Exception) -> None:
-        emit("task.parked", exc_info=error, task_id=outcome.attempt.task_id)
         with write_transaction(self.using):
             claims = Claim.objects.using(self.using).filter(pk=outcome.attempt.key)
-            claims.update(worker=None, error=f"{type(error).__name__}: {error}"[:2000])
+            text = storable(f"{type(error).__name__}: {error}")
+            claims.update(worker=None, error=text)
+            self._emit("task.parked", outcome.attempt, exc_info=error)
+
+    def _emit(self, name: str, attempt: Attempt, **facts: Any) -> None:
+        emit_on_commit(self.using, name, task_id=attempt.task_id, **facts)

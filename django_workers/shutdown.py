@@ -5,42 +5,55 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Whether this worker was asked to stop."""
+    """Whether a worker was asked to stop; it may be asked from any thread."""
 
     def __init__(self) -> None:
         self.is_set = False
+        self._wake: Callable[[], object] | None = None
+
+    def make(self) -> None:
+        """Ask the worker to stop."""
+        self.is_set = True
+        # A loop that is closed has stopped already.
+        with suppress(RuntimeError):
+            if self._wake is not None:
+                self._wake()
+
+    def wake_with(self, notify: Callable[[], None]) -> None:
+        """Have `notify` called on the running loop when the request is made."""
+        loop = asyncio.get_running_loop()
+        self._wake = lambda: loop.call_soon_threadsafe(notify)
+        if self.is_set:
+            notify()
 
 
 @contextmanager
-def stop_on_signals(notify: Callable[[], None]) -> Iterator[StopRequest]:
-    """Record the first signal and call `notify` on the loop; the second ends at once.
+def stop_on_signals(request: StopRequest) -> Iterator[None]:
+    """Make the request at the first signal; the second ends the process at once.
 
     The second one exits with 128 + the signal's number, even when the loop is stuck.
     Only the main thread can be asked this way: elsewhere (under --reload) nothing is
     installed.
     """
-    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield request
+        yield
         return
-    loop = asyncio.get_running_loop()
 
     def record(signum: int, frame: FrameType | None) -> None:
         if request.is_set:
             os._exit(128 + signum)
-        request.is_set = True
-        loop.call_soon_threadsafe(notify)
+        request.make()
 
     previous = {number: signal.signal(number, record) for number in STOP_SIGNALS}
     try:
-        yield request
+        yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

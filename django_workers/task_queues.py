@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, router
@@ -27,6 +27,9 @@ class AbstractTaskQueue(ABC):
     rate: float | None = None
     # Seconds until an `async def` handler is cancelled, which counts as "timeout".
     handler_timeout: float | None = None
+    # How often a worker shows that it lives. Others take it for dead when it has missed
+    # five in a row; it starts nothing more itself when it has missed three.
+    heartbeat_seconds: float = 2.0
 
     @abstractmethod
     def get_pending_tasks_queryset(self) -> models.QuerySet[Any]:
@@ -61,13 +64,15 @@ class AbstractTaskQueue(ABC):
     ) -> models.QuerySet[Any]:
         """Return which of the tasks may be started now, in the order to start them.
 
-        `in_flight` holds the ids of tasks that are running or held back.
+        `in_flight` holds the primary keys of tasks that are running or held back.
+        The order is the queryset's own, else that of the primary key: the ordering of
+        the model's Meta is how lists show it, often the newest first.
         """
-        if not queryset.query.is_sliced and not queryset.ordered:
-            queryset = queryset.order_by("pk")
         if in_flight:
-            queryset = queryset.exclude(**{f"{self.task_id_field_name}__in": in_flight})
-        return queryset
+            queryset = queryset.exclude(pk__in=in_flight)
+        query = queryset.query
+        is_ordered = query.order_by or query.extra_order_by
+        return queryset if is_ordered else queryset.order_by("pk")
 
     def get_next_due_time(self) -> datetime | None:
         """Return when the next task falls due by itself, if any will."""
@@ -117,19 +122,22 @@ class AbstractTaskQueue(ABC):
         """The alias of the database in which the tasks live, and the claims on them."""
         return router.db_for_write(self.model)
 
-    def get_task_id(self, queryset_item: Any) -> Any:
-        """Return the value of the field that names a task."""
-        return getattr(queryset_item, self.task_id_field_name)
+    def read_pending(self) -> models.QuerySet[Any]:
+        """Return the tasks that are not done yet, from where the claims are."""
+        # A replica that lags behind would show as pending what was just done.
+        return self.get_pending_tasks_queryset().using(self.database)
 
-    def parse_task_id(self, text: str) -> Any:
-        """Return the task id that was written down as `text`.
+    def read_startable(self) -> models.QuerySet[Any]:
+        """Return the pending tasks that have not failed too often."""
+        return self.exclude_cycled_failed_tasks(self.read_pending())
 
-        A text that is no id is returned as it is: it names no task.
-        """
-        options = self.model._meta
-        name = self.task_id_field_name
-        field = options.pk if name == "pk" else options.get_field(name)
+    def get_task_id(self, queryset_item: models.Model) -> Any:
+        """Return what names a task in errors and log lines."""
+        return queryset_item.serializable_value(self.task_id_field_name)
+
+    def parse_key(self, text: str) -> Any:
+        """Return the primary key that was written down as `text`, None if none was."""
         try:
-            return cast("models.Field[Any, Any]", field).to_python(text)
+            return self.model._meta.pk.to_python(text)
         except ValidationError:
-            return text
+            return None

@@ -8,9 +8,22 @@ from django.db import Error, connections
 from .events import emit
 
 SQLITE_LOOK_SECONDS = 0.025
-LISTEN_SECONDS = 1.0
+# How long the watcher may take to notice that it is to end.
+LISTEN_SECONDS = 0.25
 RECONNECT_SECONDS = 1.0
+CLOSING_SECONDS = 2.0
 CHANNEL = "django_workers"
+
+
+def announce(using: str) -> None:
+    """Have all workers look again once this transaction is committed.
+
+    SQLite's workers notice any commit by themselves.
+    """
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
 class Watcher(threading.Thread):
@@ -68,4 +81,5 @@ class Watcher(threading.Thread):
     def close(self) -> None:
         self._ended.set()
         if self.is_alive():
-            self.join()
+            # It may wait for a lock; as a daemon it keeps nobody from ending.
+            self.join(CLOSING_SECONDS)

@@ -1,30 +1,27 @@
 """The worker: settles what finished, claims into free slots, waits for news."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from inspect import isawaitable
+from uuid import UUID
 
-from .claiming import Claimed, Claimer, WorkerEvictedError, release_strangers
-from .database import DatabaseThread, write_transaction
-from .errors import PauseQueue
+from .claiming import Claimed, Claimer, WorkerEvictedError
+from .database import DatabaseThread
 from .events import emit
-from .heartbeat import Heartbeat
-from .models import Queue
 from .options import WorkerOptions
 from .outcomes import Attempt, Outcome
-from .pausing import settle_probe
+from .presence import Presence
+from .probing import Prober
 from .reaping import reap
-from .running import Runner
+from .running import CLOSING_SECONDS, Runner
 from .settling import Settler
 from .shutdown import StopRequest, stop_on_signals
 from .task_queues import AbstractTaskQueue
 from .wakeup import Watcher
 
-# How long a queue waits after a probe that raised something unexpected.
-CRASHED_PROBE_SECONDS = 30.0
+# So soon after a claim a few more free slots are not worth another.
+REFILL_SECONDS = 0.05
 
 
 class Worker:
@@ -36,109 +33,123 @@ class Worker:
         self.database = DatabaseThread(queue.database)
         self.claimer = Claimer(queue)
         self.settler = Settler(queue)
-        self.runner = Runner(queue, options.concurrency)
+        self.runner = Runner(queue, options.concurrency, self._give_up)
+        self.prober = Prober(queue, self.runner, self.database)
+        self.presence = Presence(
+            queue, self.database, options.concurrency, self._hear_of_dead
+        )
         self.in_flight: dict[asyncio.Task[Outcome], Attempt] = {}
         self.finished: list[Outcome] = []
         self.dead: dict[int, int] = {}
         self.started = 0
+        self.claimed_at = float("-inf")
+        self.stop_request = StopRequest()
         self.is_drained = False
         self.is_stuck = False
+        self.exit_code = 0
 
     async def run(self) -> None:
         """Drain the queue until a signal, or what the options say, ends it.
 
-        Afterwards `is_stuck` tells whether a thread still runs a handler that the
-        deadline cut, so that the process cannot end in the ordinary way.
+        Afterwards `is_stuck` tells whether a handler that the deadline cut still runs,
+        so that the process cannot end in the ordinary way.
         """
-        self.news = asyncio.Event()
-        with stop_on_signals(self.news.set) as stop:
+        self.loop, self.news = asyncio.get_running_loop(), asyncio.Event()
+        self.stop_request.wake_with(self._hear_stop)
+        with stop_on_signals(self.stop_request):
             async with self._alive():
-                while not self._is_done(stop):
-                    self.news.clear()
-                    await self._settle_finished()
-                    await self._bury_dead()
-                    wait_seconds = await self._claim_into_free_slots()
-                    await self._wait_for_news(wait_seconds, stop)
-                await self._finish_in_flight()
+                try:
+                    while not self._is_done():
+                        self.news.clear()
+                        await self._settle_finished()
+                        await self.prober.settle()
+                        await self._bury_dead()
+                        wait_seconds = await self._claim_into_free_slots()
+                        await self._wait_for_news(wait_seconds)
+                finally:
+                    await self._finish_in_flight()
 
-    def _is_done(self, stop: StopRequest) -> bool:
-        if stop.is_set or self.is_drained:
+    def stop(self) -> None:
+        """Ask it to end as SIGTERM does. May be called from any thread."""
+        self.stop_request.make()
+
+    def _is_done(self) -> bool:
+        if self.stop_request.is_set or self.is_drained:
             return True
         return self._is_spent() and not self.in_flight and not self.finished
 
     def _is_spent(self) -> bool:
-        return (
-            self.options.max_tasks is not None
-            and self.started >= self.options.max_tasks
-        )
+        most = self.options.max_tasks
+        return most is not None and self.started >= most
 
     @asynccontextmanager
     async def _alive(self) -> AsyncIterator[None]:
-        """Be one of the queue's live workers, with a heartbeat and a watcher."""
-        loop = asyncio.get_running_loop()
+        """Be one of the queue's live workers, with a heartbeat and a watcher.
+
+        Each thing that was opened is closed, the last one first, whatever fails.
+        """
         table = self.queue.model._meta.db_table
-        self.heartbeat = Heartbeat(
-            self.queue.queue_name,
-            self.queue.database,
-            partial(self._tell_loop, loop, self.dead.update),
-        )
         watcher = Watcher(
-            self.queue.database, table, partial(self._tell_loop, loop, lambda: None)
+            self.queue.database, table, partial(self._tell_loop, self.news.set)
         )
-        await self._register()
-        self.heartbeat.start()
-        watcher.start()
-        try:
+        heartbeat = self.presence.heartbeat
+        async with AsyncExitStack() as stack:
+            stack.callback(self._say_goodbye)
+            stack.push_async_callback(self._close_runner)
+            stack.callback(self.database.close)
+            await self.presence.register()
+            stack.push_async_callback(self._leave)
+            stack.push_async_callback(self.queue.aclose)
+            heartbeat.start()
+            stack.push_async_callback(asyncio.to_thread, heartbeat.close)
+            watcher.start()
+            stack.push_async_callback(asyncio.to_thread, watcher.close)
             yield
-        finally:
-            await asyncio.to_thread(watcher.close)
-            await asyncio.to_thread(self.heartbeat.close)
-            await self.queue.aclose()
-            await self.database(self.heartbeat.unregister)
-            self.database.close()
-            self.is_stuck = not await asyncio.to_thread(self.runner.close)
-            emit(
-                "worker.stopped",
-                handled=self.heartbeat.handled,
-                failed=self.heartbeat.failed,
-            )
 
-    def _tell_loop(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        record: Callable[..., None],
-        *args: object,
-    ) -> None:
-        """Pass on what another thread noticed, and wake the loop."""
+    async def _leave(self) -> None:
+        await self.presence.leave(self._known())
 
-        def tell() -> None:
-            record(*args)
-            self.news.set()
+    async def _close_runner(self) -> None:
+        self.is_stuck |= not await self.runner.close()
 
-        loop.call_soon_threadsafe(tell)
+    def _say_goodbye(self) -> None:
+        heartbeat = self.presence.heartbeat
+        emit("worker.stopped", handled=heartbeat.handled, failed=heartbeat.failed)
 
-    async def _register(self) -> None:
-        pid = os.getpid()
-        await self.database(self._ensure_queue)
-        await self.database(self.heartbeat.register, pid)
+    # --- what others tell -------------------------------------------------------------
+
+    def _tell_loop(self, record: Callable[..., None], *args: object) -> None:
+        """Pass on to the loop what another thread noticed."""
+        self.loop.call_soon_threadsafe(record, *args)
+
+    def _hear_of_dead(self, dead: dict[int, int]) -> None:
+        self._tell_loop(self.dead.update, dead)
+        self._tell_loop(self.news.set)
+
+    def _hear_stop(self) -> None:
+        self._set_deadline()
+        self.news.set()
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """End, with an error: a thread is stuck in a handler for too long."""
         emit(
-            "worker.started",
-            worker=pid,
-            queue=self.queue.queue_name,
-            concurrency=self.options.concurrency,
+            "worker.stuck",
+            task_id=attempt.task_id,
+            seconds=self.queue.handler_timeout,
         )
+        self.exit_code = 1
+        self.stop()
 
-    def _ensure_queue(self) -> None:
-        with write_transaction(self.queue.database):
-            queues = Queue.objects.using(self.queue.database)
-            queues.get_or_create(pk=self.queue.queue_name)
+    # --- the steps of the loop --------------------------------------------------------
 
     async def _settle_finished(self) -> None:
         if not self.finished:
             return
-        outcomes, self.finished = self.finished, []
+        outcomes = list(self.finished)
         await self.database(self.settler.settle, outcomes)
-        self.heartbeat.count(outcomes)
+        # Until they are committed, they keep their slots and their claims.
+        del self.finished[: len(outcomes)]
+        self.presence.heartbeat.count(outcomes)
 
     async def _bury_dead(self) -> None:
         while self.dead:
@@ -147,51 +158,56 @@ class Worker:
 
     async def _claim_into_free_slots(self) -> float | None:
         """Claim and start what is due; return when to look again without news."""
-        occupied = len(self.in_flight) + len(self.finished)
-        free = self.options.concurrency - occupied
-        if self.options.max_tasks is not None:
-            free = min(free, self.options.max_tasks - self.started)
-        # A few slots at a time are not worth a transaction while the rest are busy.
-        if free <= 0 or (occupied and free * 4 < self.options.concurrency):
+        occupied, free, now = self._occupied(), self._free(), self.loop.time()
+        if free <= 0:
             return None
-        if self.heartbeat.is_fenced:
-            return None
+        early = self.claimed_at + REFILL_SECONDS - now
+        if occupied and free * 4 < self.options.concurrency and early > 0:
+            return early
+        if self.presence.heartbeat.is_evicted:
+            await self.presence.register_anew()
+        if self.presence.check_fence():
+            return self.queue.heartbeat_seconds / 2
         claimed = await self._claim(free, occupied)
         for attempt in claimed.attempts:
             self._start(attempt)
+        if claimed.attempts:
+            self.claimed_at = now
         if claimed.probe_epoch is not None:
-            await self._probe(claimed.probe_epoch)
-            return 0.0
+            self.prober.start(claimed.probe_epoch, self.news.set)
         self.is_drained = self.options.drain and claimed.is_empty and not occupied
         return claimed.wait_seconds
 
+    def _occupied(self) -> int:
+        return len(self.in_flight) + len(self.finished)
+
+    def _free(self) -> int:
+        free = self.options.concurrency - self._occupied()
+        if self.options.max_tasks is not None:
+            free = min(free, self.options.max_tasks - self.started)
+        return free
+
     async def _claim(self, free: int, occupied: int) -> Claimed:
-        if self.heartbeat.is_evicted:
-            await self._register_anew()
-        if self.database.had_trouble:
-            known = [attempt.key for attempt in self.in_flight.values()]
-            known += [outcome.attempt.key for outcome in self.finished]
-            await self.database(
-                release_strangers,
-                self.heartbeat.worker_id,
-                self.queue.database,
-                known,
-            )
-            self.database.had_trouble = False
+        await self.presence.release_strangers(self._known())
         try:
-            return await self.database(
-                self.claimer.claim, self.heartbeat.worker_id, free, occupied
+            claimed = await self.database(
+                self.claimer.claim, self.presence.worker_id, free, occupied
             )
         except WorkerEvictedError:
-            await self._register_anew()
+            await self.presence.register_anew()
             return Claimed(wait_seconds=0.0)
+        if self.database.had_trouble:
+            # Tasks of a claim whose answer was lost wait to be released.
+            claimed.wait_seconds = 0.0
+        return claimed
 
-    async def _register_anew(self) -> None:
-        emit("worker.evicted")
-        await self._register()
+    def _known(self) -> list[UUID]:
+        """Return the keys of the claims that this worker knows of."""
+        attempts = [*self.in_flight.values(), *(each.attempt for each in self.finished)]
+        return [attempt.key for attempt in attempts]
 
     def _start(self, attempt: Attempt) -> None:
-        if self.heartbeat.is_fenced:
+        if self.presence.check_fence():
             # Not started, so not remembered: the claim is released as a stranger's.
             self.database.had_trouble = True
             return
@@ -202,65 +218,71 @@ class Worker:
         task.add_done_callback(self._collect)
 
     def _collect(self, task: asyncio.Task[Outcome]) -> None:
-        attempt = self.in_flight.pop(task)
+        attempt = self.in_flight.pop(task, None)
+        if attempt is None:
+            return
         if not task.cancelled():
             self.finished.append(task.result())
         else:
             self.finished.append(self.runner.interrupted(attempt))
         self.news.set()
 
-    async def _probe(self, epoch: int) -> None:
-        """Ask the queue whether its pause is over, and record the answer."""
-        failure: PauseQueue | None = None
-        try:
-            answer = self.queue.probe()
-            if isawaitable(answer):
-                await answer
-        except PauseQueue as error:
-            failure = error
-        except Exception as error:
-            emit("queue.probe_crashed", exc_info=error, queue=self.queue.queue_name)
-            failure = PauseQueue(CRASHED_PROBE_SECONDS, "probe_crashed", repr(error))
-        await self.database(
-            settle_probe, self.queue.queue_name, self.queue.database, epoch, failure
-        )
-
-    async def _wait_for_news(
-        self, wait_seconds: float | None, stop: StopRequest
-    ) -> None:
+    async def _wait_for_news(self, wait_seconds: float | None) -> None:
         """Wait until something happened, or `wait_seconds` or the poll time passed."""
-        if self.finished or stop.is_set or self.is_drained:
+        if self.finished or self._is_done():
             return
         timeout = self.options.poll_seconds
         if wait_seconds is not None:
             timeout = min(timeout, wait_seconds)
-        alarm = asyncio.get_running_loop().call_later(timeout, self.news.set)
+        alarm = self.loop.call_later(timeout, self.news.set)
         await self.news.wait()
         alarm.cancel()
 
+    # --- the end ----------------------------------------------------------------------
+
+    def _set_deadline(self) -> float:
+        """Return when the worker must end, as set when that was asked for first."""
+        if self.database.give_up_at is None:
+            now = self.loop.time()
+            self.database.give_up_at = now + self.options.stop_timeout_seconds
+        return self.database.give_up_at
+
     async def _finish_in_flight(self) -> None:
         """Let what is in flight finish, up to the deadline; cut and settle the rest."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.options.stop_timeout_seconds
-        self.database.give_up_at = deadline
+        deadline = self._set_deadline()
         if self.in_flight:
             emit(
                 "worker.stopping",
                 in_flight=len(self.in_flight),
                 timeout=self.options.stop_timeout_seconds,
             )
-        while self.in_flight and (left := deadline - loop.time()) > 0:
+        while (hopeful := self._hopeful()) and (
+            left := deadline - self.loop.time()
+        ) > 0:
             await asyncio.wait(
-                self.in_flight, timeout=left, return_when=asyncio.FIRST_COMPLETED
+                hopeful, timeout=left, return_when=asyncio.FIRST_COMPLETED
             )
             await self._settle_finished()
         if self.in_flight:
             await self._cut()
         await self._settle_finished()
+        await self.prober.end()
+
+    def _hopeful(self) -> list[asyncio.Task[Outcome]]:
+        """Return what is in flight and may still end by itself."""
+        return [
+            task
+            for task, attempt in self.in_flight.items()
+            if attempt.key not in self.runner.stuck
+        ]
 
     async def _cut(self) -> None:
         """End what did not finish in time; what it did outside is unknown."""
         emit("worker.cut", in_flight=len(self.in_flight))
         for task in self.in_flight:
             task.cancel()
-        await asyncio.wait(self.in_flight)
+        await asyncio.wait(self.in_flight, timeout=CLOSING_SECONDS)
+        # These do not let themselves be cancelled: only the process can end them.
+        self.is_stuck = bool(self.in_flight)
+        self.finished += map(self.runner.interrupted, self.in_flight.values())
+        self.in_flight.clear()

@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
             name='Claim',
             fields=[
                 ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('task_id', models.CharField(max_length=255, verbose_name='Task')),
+                ('task_id', models.TextField(verbose_name='Task')),
                 ('claimed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='Claimed')),
                 ('held_until', models.DateTimeField(null=True, verbose_name='Held until')),
                 ('alone', models.BooleanField(db_default=False, default=False, verbose_name='Runs alone')),

@@ -183,13 +183,13 @@ def _give_away(folder: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Run a Python module with a database of its own; return its exit code."""
     if not arguments:
-        print(__doc__, file=sys.stderr)  # noqa: T201 - a command for developers
+        print(__doc__, file=sys.stderr)
         return 2
     try:
         with postgresql() as url:
             return _run([sys.executable, "-m", *arguments], url)
     except CannotStart as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return 1
 
 

@@ -1,6 +1,9 @@
 """Outcomes of tasks, made by hand, for tests of what becomes of them."""
 
+from datetime import datetime
 from typing import Any
+
+from django.utils import timezone
 
 from django_workers import AbstractTaskQueue, Attempt, Success, TaskError
 from django_workers.claiming import Claimer
@@ -28,3 +31,8 @@ def settle(queue: AbstractTaskQueue, *outcomes: Outcome) -> None:
 
 def ended(attempt: Attempt, ending: Ending) -> Outcome:
     return Outcome(attempt, ending)
+
+
+def seconds_until(moment: datetime | None) -> float:
+    assert moment is not None
+    return (moment - timezone.now()).total_seconds()

@@ -72,11 +72,9 @@ def working(queue: AbstractTaskQueue, **options: Any) -> Iterator[Worker]:
 
 def start_of(worker: Worker) -> WorkerRow:
     """Wait until the worker is registered; return its row."""
-    name = worker.queue.queue_name
-    return wait_until(
-        lambda: WorkerRow.objects.filter(queue=name).order_by("-pk").first(),
-        what="a worker",
-    )
+    rows = WorkerRow.objects.filter(queue=worker.queue.queue_name).order_by("-pk")
+    wait_until(rows.exists, what="a worker")
+    return rows[0]
 
 
 def make_queue(queue: AbstractTaskQueue) -> Queue:
@@ -175,6 +173,7 @@ class Workers:
         self.folder = folder
         self.ledger = Ledger(folder / "ledger")
         self.heartbeat_seconds = 0.4
+        self.settings = "tests.settings"
         self._processes: list[WorkerProcess] = []
 
     def start(
@@ -184,7 +183,7 @@ class Workers:
         path = queue if "." in queue else f"tests.shop.task_queues.{queue}"
         log = self.folder / f"worker-{len(self._processes)}.log"
         environment = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "DJANGO_SETTINGS_MODULE": self.settings,
             "TEST_DATABASE_URL": database_url(),
             "LEDGER": str(self.ledger.path),
             "HEARTBEAT_SECONDS": str(self.heartbeat_seconds),
@@ -248,6 +247,19 @@ def other_client() -> Iterator[Any]:
             dbname=values["NAME"],
         ) as client:
             yield client
+
+
+@contextlib.contextmanager
+def sqlite_without_settings() -> Iterator[None]:
+    """Have this thread's transactions begin without the right to write, as usual."""
+    wrapper: Any = connections["default"]
+    # Connecting sets the mode.
+    wrapper.ensure_connection()
+    mode, wrapper.transaction_mode = wrapper.transaction_mode, None
+    try:
+        yield
+    finally:
+        wrapper.transaction_mode = mode
 
 
 def sqlite_file() -> str:

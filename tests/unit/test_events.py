@@ -2,6 +2,7 @@
 
 import logging
 import re
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from django_workers import events
 def test_every_event_makes_a_line(name, caplog):
     caplog.set_level(logging.DEBUG, "django_workers")
     level, text = events._EVENTS[name]
-    facts = dict.fromkeys(re.findall(r"%\((\w+)\)", text), 1)
+    facts: dict[str, Any] = dict.fromkeys(re.findall(r"%\((\w+)\)", text), 1)
 
     events.emit(name, **facts)
 

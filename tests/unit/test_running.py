@@ -6,6 +6,7 @@ import functools
 import gc
 import threading
 import uuid
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,9 @@ from tests.shop.models import Parcel
 
 
 class HandlingQueue(AbstractTaskQueue):
-    """Handles by calling what it was given."""
+    """Handles in a thread by calling what it was given."""
 
     def __init__(self, handler, timeout=None):
-        if asyncio.iscoroutinefunction(handler):
-            self.handle_task = self.handle_on_loop
         self.handler = handler
         self.handler_timeout = timeout
 
@@ -39,24 +38,33 @@ class HandlingQueue(AbstractTaskQueue):
     def handle_task(self, queryset_item):
         return self.handler(queryset_item)
 
-    async def handle_on_loop(self, queryset_item):
-        return await self.handler(queryset_item)
-
     def process_task_error(self, queryset_item, error):
         raise AssertionError
+
+
+class AsyncHandlingQueue(HandlingQueue):
+    """Handles on the loop."""
+
+    async def handle_task(self, queryset_item):
+        return await self.handler(queryset_item)
+
+
+def queue_of(handler, timeout=None):
+    is_async = asyncio.iscoroutinefunction(handler)
+    return (AsyncHandlingQueue if is_async else HandlingQueue)(handler, timeout)
 
 
 def attempt(task_id=7):
     return Attempt(key=uuid.uuid4(), task_id=task_id, item=Parcel(pk=task_id))
 
 
-def run(handler, *, timeout=None):
+def run(handler, *, timeout=None) -> Any:
     """Run one attempt; return how it ended."""
     return outcome(handler, timeout=timeout).ending
 
 
 def outcome(handler, *, timeout=None):
-    runner = Runner(HandlingQueue(handler, timeout), concurrency=2)
+    runner = Runner(queue_of(handler, timeout), concurrency=2)
 
     async def once():
         async with asyncio.timeout(5):
@@ -124,7 +132,7 @@ def test_many_async_handlers_at_once_keep_their_own_task_ids():
         await asyncio.sleep(0.001)
         raise TaskError("refused")
 
-    runner = Runner(HandlingQueue(handler), concurrency=20)
+    runner = Runner(queue_of(handler), concurrency=20)
 
     async def all_at_once():
         return await asyncio.gather(*(runner.run(attempt(n)) for n in range(20)))
@@ -142,7 +150,7 @@ def test_many_threads_at_once_keep_their_own_task_ids():
         everyone.wait()
         raise TaskError("refused")
 
-    runner = Runner(HandlingQueue(handler), concurrency=8)
+    runner = Runner(queue_of(handler), concurrency=8)
 
     async def all_at_once():
         return await asyncio.gather(*(runner.run(attempt(n)) for n in range(8)))
@@ -174,11 +182,12 @@ def test_anything_else_is_a_failed_attempt_with_its_cause(kind, error, caplog):
 
     ending = run(kind(handler))
 
-    assert isinstance(ending, TaskError)
+    assert type(ending) is TaskError
     assert (ending.task_id, ending.reason_code) == (7, "unhandled_exception")
     # A coroutine cannot raise StopIteration: Python wraps it.
-    assert error in (ending.__cause__, ending.__cause__.__cause__)
-    assert type(ending.__cause__).__name__ in ending.description
+    cause: Any = ending.__cause__
+    assert error in (cause, cause.__cause__)
+    assert type(cause).__name__ in ending.description
     (record,) = caplog.records
     assert record.event == "task.crashed"
     assert record.exc_info is not None
@@ -244,7 +253,7 @@ def test_a_def_handler_that_returns_an_awaitable_is_awaited():
 
     queue = HandlingQueue(lambda item: handler(item))
     runner = Runner(queue, concurrency=1)
-    ending = asyncio.run(runner.run(attempt())).ending
+    ending: Any = asyncio.run(runner.run(attempt())).ending
     asyncio.run(runner.close())
     gc.collect()
 
@@ -277,7 +286,7 @@ def test_sync_handlers_run_beside_each_other_and_off_the_loop():
         everyone.wait()
         names.add(threading.current_thread().name)
 
-    runner = Runner(HandlingQueue(handler), concurrency=2)
+    runner = Runner(queue_of(handler), concurrency=2)
 
     async def both_at_once():
         return await asyncio.gather(runner.run(attempt()), runner.run(attempt()))
@@ -303,7 +312,7 @@ def test_an_attempt_that_was_cut_counts_as_interrupted(kind):
         started.set()
         await asyncio.Event().wait()
 
-    runner = Runner(HandlingQueue(blocking if kind is as_sync else waiting), 1)
+    runner = Runner(queue_of(blocking if kind is as_sync else waiting), 1)
 
     async def cut():
         task = asyncio.create_task(runner.run(attempt()))
@@ -318,7 +327,7 @@ def test_an_attempt_that_was_cut_counts_as_interrupted(kind):
     asyncio.run(runner.close())
 
     assert task.cancelled()
-    interrupted = runner.interrupted(attempt()).ending
+    interrupted: Any = runner.interrupted(attempt()).ending
     assert (interrupted.task_id, interrupted.reason_code) == (7, "interrupted")
 
 
@@ -339,7 +348,7 @@ def test_a_stuck_thread_is_told_of_after_a_second():
 
 def test_a_thread_that_overruns_is_told_of_and_counts_when_it_is_cut():
     release = threading.Event()
-    told = []
+    told: list[Attempt] = []
     queue = HandlingQueue(lambda item: release.wait(20), timeout=0.05)
     runner = Runner(queue, 1, on_stuck=told.append)
     stuck = attempt()
@@ -357,7 +366,7 @@ def test_a_thread_that_overruns_is_told_of_and_counts_when_it_is_cut():
 
     assert told == [stuck]
     assert runner.stuck == {stuck.key}
-    ending = runner.interrupted(stuck).ending
+    ending: Any = runner.interrupted(stuck).ending
     assert (ending.reason_code, ending.description) == ("timeout", "Took over 0.05 s.")
 
 
@@ -366,7 +375,7 @@ def test_a_thread_that_overran_and_returned_after_all_has_succeeded():
     queue = HandlingQueue(lambda item: release.wait(20), timeout=0.05)
     runner = Runner(queue, 1, on_stuck=lambda attempt: release.set())
 
-    ending = asyncio.run(runner.run(attempt())).ending
+    ending: Any = asyncio.run(runner.run(attempt())).ending
     asyncio.run(runner.close())
 
     assert isinstance(ending, Success)

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import os
+import sys
+import traceback
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from django.utils import autoreload
 
 from django_workers.events import logger
@@ -31,7 +34,7 @@ by one of them at a time.
 EPILOG = """\
 Signals: the first SIGTERM or Ctrl-C takes nothing new and lets what is in flight
 finish (see --stop-timeout); the second one ends the process at once.
-Exit codes: 0 stopped or drained, 1 a mistake that the message explains,
+Exit codes: 0 stopped or drained, 1 a mistake or trouble that the message explains,
 128 + signal number after a second signal.
 """
 
@@ -112,12 +115,33 @@ class Command(BaseCommand):
             )
         except ValueError as error:
             raise CommandError(str(error)) from None
-        worker = Worker(queue, worker_options)
-        asyncio.run(worker.run())
-        if worker.is_stuck:
-            # Python would wait for the handler's thread for ever.
-            logging.shutdown()
-            os._exit(0)
+        _run(Worker(queue, worker_options))
+
+
+def _run(worker: Worker) -> None:
+    with asyncio.Runner() as loop:
+        try:
+            loop.run(worker.run())
+        except DatabaseError as error:
+            raise CommandError(
+                f"The worker ended because of the database: {str(error).strip()}. "
+                "What it had in flight is given back by another worker."
+            ) from error
+        finally:
+            if worker.is_stuck:
+                _end_at_once(worker.exit_code)
+    if worker.exit_code:
+        sys.exit(worker.exit_code)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End the process; in the ordinary way Python would wait for the stuck handler."""
+    if sys.exc_info()[0] is not None:
+        traceback.print_exc()
+        code = 1
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def _set_up_logging(*, verbosity: int) -> None:

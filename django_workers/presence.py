@@ -1,0 +1,81 @@
+"""This worker as one of the queue's live workers."""
+
+import os
+from collections.abc import Callable, Collection
+from uuid import UUID
+
+from .claiming import release_strangers
+from .database import DatabaseThread, write_transaction
+from .events import emit
+from .heartbeat import Heartbeat
+from .models import Queue
+from .task_queues import AbstractTaskQueue
+
+
+class Presence:
+    """Registers a worker, again after others took it for dead, and knows its claims.
+
+    `report_dead` is called in the heartbeat's thread.
+    """
+
+    def __init__(
+        self,
+        queue: AbstractTaskQueue,
+        database: DatabaseThread,
+        concurrency: int,
+        report_dead: Callable[[dict[int, int]], None],
+    ) -> None:
+        self.queue = queue
+        self.database = database
+        self.concurrency = concurrency
+        self.heartbeat = Heartbeat(
+            queue.queue_name, queue.database, queue.heartbeat_seconds, report_dead
+        )
+        self._was_fenced = False
+
+    @property
+    def worker_id(self) -> int:
+        return self.heartbeat.worker_id
+
+    async def register(self) -> None:
+        pid = os.getpid()
+        await self.database(self._ensure_queue)
+        await self.database(self.heartbeat.register, pid)
+        emit(
+            "worker.started",
+            worker=pid,
+            queue=self.queue.queue_name,
+            concurrency=self.concurrency,
+        )
+
+    def _ensure_queue(self) -> None:
+        with write_transaction(self.queue.database):
+            queues = Queue.objects.using(self.queue.database)
+            queues.get_or_create(pk=self.queue.queue_name)
+
+    async def register_anew(self) -> None:
+        """Go on as a new worker: others have buried this one."""
+        emit("worker.evicted")
+        await self.register()
+
+    def check_fence(self) -> bool:
+        """Return whether nothing may be started; tell when that changes."""
+        is_fenced, seconds = self.heartbeat.is_fenced, self.heartbeat.silent_seconds
+        if is_fenced and not self._was_fenced:
+            emit("worker.fenced", seconds=seconds, error=self.heartbeat.last_error)
+        elif self._was_fenced and not is_fenced:
+            emit("worker.unfenced")
+        self._was_fenced = is_fenced
+        return is_fenced
+
+    async def release_strangers(self, known: Collection[UUID]) -> None:
+        """After trouble, give back the claims of this worker that it does not know."""
+        if self.database.had_trouble:
+            self.database.had_trouble = False
+            await self.database(
+                release_strangers, self.worker_id, self.queue.database, known
+            )
+
+    async def leave(self, known: Collection[UUID]) -> None:
+        await self.release_strangers(known)
+        await self.database(self.heartbeat.unregister)

@@ -1,0 +1,167 @@
+"""New rows are noticed at once, and an idle worker leaves the database in peace."""
+
+import threading
+import time
+
+import pytest
+from django.db import connection, transaction
+
+from django_workers.models import Worker as WorkerRow
+from django_workers.wakeup import Watcher, announce
+from tests.shop.models import Parcel
+from tests.shop.task_queues import AsyncQueue
+from tests.support.waiting import wait_until
+from tests.support.workers import other_client, start_of, working
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class CountingQueue(AsyncQueue):
+    """Counts how often it is asked what is pending."""
+
+    looks = 0
+
+    def exclude_cycled_failed_tasks(self, queryset):
+        self.looks += 1
+        return super().exclude_cycled_failed_tasks(queryset)
+
+
+@pytest.fixture
+def news():
+    """Watch parcels; the count of what was noticed is in the list's length."""
+    noticed = []
+    watcher = Watcher(
+        "default", "shop_parcel", lambda: noticed.append(time.monotonic())
+    )
+    watcher.start()
+    wait_until(lambda: noticed, what="the first look")
+    yield noticed
+    watcher.close()
+    watcher.join(2)
+    assert not watcher.is_alive()
+
+
+def quiet(noticed):
+    """Wait until nothing more is noticed of what happened before."""
+    before = -1
+    while before != len(noticed):
+        before = len(noticed)
+        time.sleep(0.15)
+    noticed.clear()
+
+
+def test_an_insert_is_noticed_within_a_tenth_of_a_second(news):
+    quiet(news)
+
+    Parcel.objects.create()
+    committed = time.monotonic()
+    wait_until(lambda: news, what="the news")
+
+    assert news[0] - committed < 0.1
+
+
+def test_an_insert_of_the_plain_driver_is_noticed(news):
+    quiet(news)
+
+    with other_client() as client:
+        client.execute("INSERT INTO shop_parcel DEFAULT VALUES")
+
+    wait_until(lambda: news, what="the news")
+
+
+def test_what_is_not_committed_is_no_news(news):
+    quiet(news)
+
+    with transaction.atomic():
+        Parcel.objects.create()
+        time.sleep(0.15)
+        assert not news
+        transaction.set_rollback(True)
+
+    time.sleep(0.15)
+    assert not news
+
+
+def test_an_announcement_is_news(news):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's workers notice any commit by themselves")
+    quiet(news)
+
+    announce("default")
+
+    wait_until(lambda: news, what="the news")
+
+
+def test_other_tables_are_no_news_on_postgresql(news):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's workers notice any commit")
+    quiet(news)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify('django_workers', 'another_table')")
+        cursor.execute("SELECT pg_notify('another_channel', 'shop_parcel')")
+
+    time.sleep(0.15)
+    assert not news
+
+
+def test_a_watcher_whose_connection_was_ended_watches_again(news, caplog):
+    if connection.vendor != "postgresql":
+        pytest.skip("a file has no connections to end")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND query LIKE 'LISTEN%%'"
+        )
+    wait_until(
+        lambda: any(r.event == "watch.lost" for r in caplog.records), what="the loss"
+    )
+    news.clear()
+    wait_until(lambda: news, what="the new watch")
+    quiet(news)
+
+    Parcel.objects.create()
+
+    wait_until(lambda: news, what="the news")
+
+
+def test_a_worker_goes_on_after_all_its_connections_were_ended():
+    if connection.vendor != "postgresql":
+        pytest.skip("a file has no connections to end")
+
+    class Brisk(AsyncQueue):
+        heartbeat_seconds = 0.2
+
+    with working(Brisk()) as worker:
+        row = start_of(worker)
+        for _ in range(3):
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            Parcel.objects.create()
+            wait_until(
+                lambda: not Parcel.objects.filter(done=False).exists(), what="the row"
+            )
+        row.refresh_from_db()
+        same = WorkerRow.objects.filter(pk=row.pk, heartbeat__gt=row.heartbeat + 1)
+        wait_until(same.exists, what="two beats")
+
+
+def test_two_idle_workers_look_seldom_and_write_nothing_but_heartbeats():
+    queues = [CountingQueue(), CountingQueue()]
+    for queue in queues:
+        queue.heartbeat_seconds = 1.0
+    everyone = threading.Event()
+
+    with working(queues[0]) as first, working(queues[1]):
+        start_of(first)
+        wait_until(lambda: all(queue.looks for queue in queues), what="a look of each")
+        everyone.wait(0.5)
+        before = sum(queue.looks for queue in queues)
+        everyone.wait(2.0)
+        looks = sum(queue.looks for queue in queues) - before
+
+    # Each sees the heartbeats of both on SQLite: two workers, two beats a second.
+    assert looks <= 12
