@@ -74,6 +74,13 @@ class AbstractTaskQueue(ABC):
         is_ordered = query.order_by or query.extra_order_by
         return queryset if is_ordered else queryset.order_by("pk")
 
+    def limit_in_flight(self) -> int | None:
+        """Return how many tasks one worker may run at once for now; None: all it can.
+
+        Asked before each claim: a queue in trouble may send one task ahead.
+        """
+        return None
+
     def get_next_due_time(self) -> datetime | None:
         """Return when the next task falls due by itself, if any will."""
         return None

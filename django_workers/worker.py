@@ -182,7 +182,8 @@ class Worker:
         return len(self.in_flight) + len(self.finished)
 
     def _free(self) -> int:
-        free = self.options.concurrency - self._occupied()
+        slots, limit = self.options.concurrency, self.queue.limit_in_flight()
+        free = (slots if limit is None else min(slots, limit)) - self._occupied()
         if self.options.max_tasks is not None:
             free = min(free, self.options.max_tasks - self.started)
         return free

@@ -29,9 +29,6 @@ from .models.notification import MAX_FAILED_ATTEMPTS
 from .telegram import BotApiClient
 from .verdicts import Kind, Verdict, judge
 
-# While Telegram cannot be reached, it is asked for after so many seconds.
-OUTAGE_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-TOKEN_PAUSE = 60.0
 # Floods of two chats within so many seconds concern the bot, not a chat.
 FLOOD_WINDOW = 2.0
 FLOOD_JITTER = 0.5
@@ -61,13 +58,20 @@ class _Weather:
 
     uncertain_in_a_row: int = 0
     outages_in_a_row: int = 0
+    has_passed_probe: bool = False
     flooded_chat: int | None = None
     flooded_at: float = float("-inf")
 
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether Telegram may be in trouble that getMe does not show."""
+        return self.uncertain_in_a_row > OUTAGE_AFTER_UNCERTAIN
+
     def next_outage_pause(self) -> float:
-        index = min(self.outages_in_a_row, len(OUTAGE_PAUSES) - 1)
+        pauses: list[float] = settings.NOTIFICATIONS_OUTAGE_PAUSES
+        index = min(self.outages_in_a_row, len(pauses) - 1)
         self.outages_in_a_row += 1
-        return OUTAGE_PAUSES[index]
+        return pauses[index]
 
     def is_flood_general(self, chat_id: int) -> bool:
         now = time.monotonic()
@@ -79,7 +83,9 @@ class _Weather:
         return general
 
     def clear_up(self) -> None:
+        """Take note of a clear answer: Telegram works."""
         self.uncertain_in_a_row = self.outages_in_a_row = 0
+        self.has_passed_probe = False
 
 
 class OrderNotificationQueue(AbstractTaskQueue):
@@ -137,6 +143,10 @@ class OrderNotificationQueue(AbstractTaskQueue):
             .first()
         )
 
+    def limit_in_flight(self) -> int | None:
+        """Return one while Telegram leaves sends without a clear answer."""
+        return 1 if self._weather.is_on_trial else None
+
     # --- how --------------------------------------------------------------------------
 
     async def handle_task(self, queryset_item: OrderNotification) -> int | None:
@@ -158,10 +168,12 @@ class OrderNotificationQueue(AbstractTaskQueue):
             return DeliveryError(verdict)
         if verdict.kind is Kind.UNCERTAIN:
             self._weather.uncertain_in_a_row += 1
-            if self._weather.uncertain_in_a_row <= OUTAGE_AFTER_UNCERTAIN:
+            if not self._weather.is_on_trial:
                 return DeliveryError(verdict)
+        if verdict.reason_code == "not_telegram" and self._weather.has_passed_probe:
+            # Telegram is there, yet somebody else answers for this message.
+            return DeliveryError(verdict)
         if verdict.kind is Kind.REFUSED:
-            # A refusal is a clear answer: Telegram works.
             self._weather.clear_up()
             return DeliveryError(verdict)
         if verdict.kind is Kind.FLOOD and not self._weather.is_flood_general(chat_id):
@@ -174,7 +186,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
             case Kind.FLOOD:
                 delay = _flood_delay(verdict)
             case Kind.TOKEN_REJECTED:
-                delay = timedelta(seconds=TOKEN_PAUSE)
+                delay = timedelta(seconds=settings.NOTIFICATIONS_TOKEN_PAUSE)
             case _:
                 delay = timedelta(seconds=self._weather.next_outage_pause())
         return PauseQueue(delay, verdict.reason_code, verdict.description)
@@ -184,7 +196,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
         verdict = judge(await self._get_client().get_me())
         if verdict.kind is not Kind.ACCEPTED:
             raise self._pause(verdict)
-        self._weather.outages_in_a_row = 0
+        self._weather.has_passed_probe = True
 
     def _get_client(self) -> BotApiClient:
         """Return the worker's one client; it belongs to the loop that asks first."""

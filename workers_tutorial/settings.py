@@ -117,6 +117,15 @@ NOTIFICATIONS_CONCURRENCY: int = env.int(
 NOTIFICATIONS_RETRY_DELAYS: list[float] = env.list(
     "NOTIFICATIONS_RETRY_DELAYS", [3.0, 15.0], subcast=float, validate=_delays
 )
+NOTIFICATIONS_OUTAGE_PAUSES: list[float] = env.list(
+    "NOTIFICATIONS_OUTAGE_PAUSES",
+    [1.0, 2.0, 5.0, 10.0, 30.0, 60.0],
+    subcast=float,
+    validate=_delays,
+)
+NOTIFICATIONS_TOKEN_PAUSE: float = env.float(
+    "NOTIFICATIONS_TOKEN_PAUSE", 60.0, validate=_at_least(0.01)
+)
 NOTIFICATIONS_MAX_AGE_DAYS: float = env.float(
     "NOTIFICATIONS_MAX_AGE_DAYS", 7.0, validate=_at_least(0)
 )

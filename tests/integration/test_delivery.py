@@ -1,0 +1,288 @@
+"""Notifications on their way: a real worker, a real database, the local Telegram."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from django_workers.models import Queue
+from django_workers.worker import Worker
+from notifications.models import Customer, DeliveryAttempt, OrderNotification
+from notifications.task_queues import OrderNotificationQueue
+from tests.support.telegram import ANNA, IVAN, MARIA, RunningTelegram
+from tests.support.waiting import wait_until
+from tests.support.workers import has_no_claims, working
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Outcome = DeliveryAttempt.Outcome
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def telegram(settings) -> Iterator[RunningTelegram]:
+    with RunningTelegram() as telegram:
+        for user in (ANNA, IVAN):
+            telegram.press_start(user)
+        settings.TG_API_URL = telegram.api_url
+        settings.TG_BOT_TOKEN = telegram.token
+        settings.NOTIFICATIONS_RATE = 1000.0
+        settings.NOTIFICATIONS_RETRY_DELAYS = [0.05, 0.1]
+        settings.NOTIFICATIONS_OUTAGE_PAUSES = [0.05, 0.1, 0.2]
+        settings.NOTIFICATIONS_TOKEN_PAUSE = 0.1
+        yield telegram
+
+
+def sending() -> AbstractContextManager[Worker]:
+    return working(OrderNotificationQueue(), concurrency=16, poll_seconds=0.2)
+
+
+def notify(chat_id: int, number: str | None = None) -> OrderNotification:
+    number = number or str(next(numbers))
+    return OrderNotification.objects.create(order_number=number, tg_user_id=chat_id)
+
+
+def is_done(notification: OrderNotification) -> bool:
+    notification.refresh_from_db()
+    return notification.processed or notification.is_given_up
+
+
+def finish(*notifications: OrderNotification) -> None:
+    for notification in notifications:
+        wait_until(partial(is_done, notification), 10, f"the end of {notification}")
+
+
+def sent_to(telegram: RunningTelegram, chat_id: int) -> list[Any]:
+    return telegram.ledger(method="sendMessage", chat_id=chat_id)
+
+
+def outcomes(notification: OrderNotification) -> list[tuple[str, bool]]:
+    return list(notification.attempts.values_list("outcome", "counted"))
+
+
+def test_a_delivered_notification_keeps_telegram_s_receipt(telegram):
+    with sending():
+        notification = notify(ANNA, "А-1")
+        finish(notification)
+
+    (entry,) = sent_to(telegram, ANNA)
+    attempt = notification.attempts.get()
+    assert notification.processed
+    assert notification.processed_at is not None
+    assert notification.failed_attempts_number == 0
+    assert entry.text == "Сформирован заказ номер А-1"
+    assert (attempt.outcome, attempt.message_id) == ("delivered", entry.message_id)
+    assert attempt.started_at <= attempt.finished_at
+
+
+def test_three_refusals_are_final_and_name_the_reason(telegram):
+    with sending():
+        notification = notify(MARIA)
+        finish(notification)
+        # Another one passes by, and the refused one is left alone.
+        finish(notify(ANNA))
+
+    assert len(sent_to(telegram, MARIA)) == 3
+    assert notification.failed_attempts_number == 3
+    assert notification.last_error_code == "not_started"
+    assert outcomes(notification) == [(Outcome.REFUSED, True)] * 3
+
+
+def test_a_person_s_retry_gives_three_more_attempts(telegram):
+    with sending():
+        notification = notify(MARIA)
+        finish(notification)
+        telegram.press_start(MARIA)
+        assert OrderNotification.objects.retry() == 1
+        finish(notification)
+
+    assert notification.processed
+    assert notification.last_error_code == ""
+    assert len(outcomes(notification)) == 4
+
+
+def test_a_block_is_noted_on_the_customer(telegram, django_user_model):
+    customer = Customer.objects.create(
+        name="Анна", tg_user_id=ANNA, started_at="2026-01-01T00:00Z"
+    )
+    telegram.block(ANNA)
+    with sending():
+        finish(notify(ANNA))
+
+    customer.refresh_from_db()
+    assert customer.blocked_at is not None
+
+
+def test_a_chat_s_messages_keep_their_order(telegram):
+    waiting = [notify(ANNA) for _ in range(20)]
+    with sending():
+        finish(*waiting)
+
+    texts = [entry.text for entry in sent_to(telegram, ANNA)]
+    assert texts == [f"Сформирован заказ номер {n.order_number}" for n in waiting]
+
+
+def test_a_refused_message_holds_back_the_later_ones_until_it_is_final(telegram):
+    telegram.add_fault("refuse", chat_id=ANNA, times=2, code=400, description="Bad")
+    waiting = [notify(ANNA), notify(ANNA)]
+    with sending():
+        finish(*waiting)
+
+    texts = [entry.text.split()[-1] for entry in sent_to(telegram, ANNA)]
+    first, second = (n.order_number for n in waiting)
+    assert texts == [first, first, first, second]
+
+
+def test_a_flood_makes_one_chat_wait_as_told_and_costs_no_attempt(telegram):
+    telegram.add_fault("flood", chat_id=ANNA, times=1, retry_after=1)
+    flooded = notify(ANNA)
+    with sending():
+        wait_until(lambda: sent_to(telegram, ANNA), what="the flood")
+        other = notify(IVAN)
+        finish(other)
+        assert not is_done(flooded)
+        finish(flooded)
+
+    refused, accepted = sent_to(telegram, ANNA)
+    assert accepted.started - refused.finished >= 1
+    assert outcomes(flooded) == [(Outcome.POSTPONED, False), (Outcome.DELIVERED, False)]
+    assert flooded.failed_attempts_number == 0
+
+
+def test_floods_of_two_chats_pause_the_queue(telegram):
+    telegram.add_fault("flood", times=2, retry_after=1)
+    waiting = [notify(ANNA), notify(IVAN)]
+    with sending():
+        wait_until(
+            lambda: Queue.objects.filter(pause_reason="flood").exists(),
+            what="the pause",
+        )
+        finish(*waiting)
+
+    assert all(n.processed and n.failed_attempts_number == 0 for n in waiting)
+
+
+def test_an_outage_costs_no_attempts_and_loses_nothing(telegram):
+    telegram.go_down()
+    waiting = [notify(chat) for chat in (ANNA, IVAN) * 10]
+    with sending():
+        wait_until(
+            lambda: Queue.objects.filter(pause_reason="unreachable").exists(),
+            what="the pause",
+        )
+        telegram.come_back()
+        finish(*waiting)
+
+    assert all(n.processed and n.failed_attempts_number == 0 for n in waiting)
+    for chat in (ANNA, IVAN):
+        mine = [n.order_number for n in waiting if n.tg_user_id == chat]
+        assert [e.text.split()[-1] for e in sent_to(telegram, chat)] == mine
+
+
+def test_a_rejected_token_costs_no_attempts_and_is_noticed_when_it_works_again(
+    telegram,
+):
+    telegram.set_faults(revoked=True)
+    waiting = [notify(chat) for chat in (ANNA, IVAN) * 3]
+    with sending():
+        wait_until(
+            lambda: Queue.objects.filter(pause_reason="token_rejected").exists(),
+            what="the pause",
+        )
+        telegram.set_faults(revoked=False)
+        finish(*waiting)
+
+    assert all(n.processed and n.failed_attempts_number == 0 for n in waiting)
+
+
+def test_server_errors_cost_few_attempts_and_then_one_message_asks_at_a_time(telegram):
+    fault = telegram.add_fault("server_error", code=502)
+    chats = telegram.add_started_users(20)
+    waiting = [notify(chat) for chat in chats]
+    with sending():
+        wait_until(
+            lambda: Queue.objects.filter(pause_reason="server_error").exists(),
+            what="the pause",
+        )
+        wait_until(has_no_claims, what="the end of those that were in flight")
+        before, sent = Queue.objects.get().pause_epoch, len(telegram.ledger())
+        wait_until(
+            lambda: Queue.objects.get().pause_epoch >= before + 3, what="more pauses"
+        )
+        pauses = Queue.objects.get().pause_epoch - before
+        asked = len(telegram.ledger()) - sent
+        telegram.remove_fault(fault)
+        finish(*waiting)
+
+    assert all(n.processed for n in waiting)
+    assert sum(n.failed_attempts_number for n in waiting) <= 3
+    assert asked <= pauses + 1
+
+
+def test_every_failure_counts_when_that_is_asked_for(telegram, settings):
+    settings.NOTIFICATIONS_COUNT_EVERY_FAILURE = True
+    telegram.go_down()
+    with sending():
+        notification = notify(ANNA)
+        finish(notification)
+
+    assert notification.is_given_up
+    assert notification.last_error_code == "unreachable"
+
+
+def test_an_answer_that_was_lost_is_shown_as_uncertain_and_repeated(telegram):
+    telegram.add_fault("cut_after", chat_id=ANNA, times=1)
+    with sending():
+        notification = notify(ANNA)
+        finish(notification)
+
+    assert telegram.texts(ANNA)[-2:] == [sent_to(telegram, ANNA)[0].text] * 2
+    assert outcomes(notification) == [
+        (Outcome.UNCERTAIN, True),
+        (Outcome.DELIVERED, False),
+    ]
+
+
+def test_a_group_that_became_a_supergroup_gets_its_message_at_once(telegram):
+    group = telegram.add_group("Отдел продаж", added_by=ANNA)
+    supergroup = telegram.upgrade_group(group)
+    with sending():
+        notification = notify(group)
+        finish(notification)
+
+    assert notification.processed
+    assert notification.tg_user_id == supergroup
+    assert notification.failed_attempts_number == 0
+
+
+def test_a_customer_who_said_stop_gets_nothing_until_they_start_again(telegram):
+    customer = Customer.objects.create(
+        name="Анна",
+        tg_user_id=ANNA,
+        started_at="2026-01-01T00:00Z",
+        unsubscribed_at="2026-01-02T00:00Z",
+    )
+    silenced = notify(ANNA)
+    with sending():
+        finish(notify(IVAN))
+        assert sent_to(telegram, ANNA) == []
+        Customer.objects.filter(pk=customer.pk).update(unsubscribed_at=None)
+        finish(silenced)
+
+    assert silenced.processed
+
+
+def test_an_order_deleted_while_its_message_is_sent_leaves_nothing_behind(telegram):
+    telegram.set_faults(slow_seconds=0.3)
+    with sending():
+        notification = notify(ANNA)
+        telegram.wait_for_requests(1)
+        wait_until(lambda: telegram.call(lambda: telegram.local.in_flight), what="send")
+        notification.delete()
+        telegram.set_faults(slow_seconds=0)
+        finish(notify(IVAN))
+
+    assert not DeliveryAttempt.objects.filter(notification_id=notification.pk).exists()
