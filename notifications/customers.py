@@ -11,9 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, router, transaction
 from django.db.models import Q
 from django.utils import timezone
+
+from django_workers.wakeup import announce
 
 from .models import Customer, Order, OrderNotification
 
@@ -181,7 +183,11 @@ def _open(customer: Customer, chat: TelegramChat, at: datetime) -> int:
     customer.unsubscribed_at = None
     customer.save()
     _reopen(chat.id)
-    return 0 if was_reachable else _catch_up(customer)
+    if was_reachable:
+        return 0
+    # What /stop held back is due now, although no row says so.
+    announce(router.db_for_write(OrderNotification))
+    return _catch_up(customer)
 
 
 def _catch_up(customer: Customer) -> int:

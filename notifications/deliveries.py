@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import router
-from django.db.models import F
+from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from django_workers import (
     TaskError,
     WorkerLost,
 )
+from django_workers.database import storable
 from django_workers.inserting import insert_rows
 
 from .models import Customer, DeliveryAttempt, OrderNotification
@@ -60,9 +61,9 @@ def record_failed(notification: OrderNotification, error: TaskError) -> None:
     delay = timedelta(0) if overtaken else _retry_delay(notification)
     OrderNotification.objects.filter(pk=notification.pk).update(
         failed_attempts_number=F("failed_attempts_number") + (0 if overtaken else 1),
-        next_attempt_at=timezone.now() + delay,
+        next_attempt_at=ExpressionWrapper(Now() + delay, output_field=DateTimeField()),
         last_error_code=error.reason_code,
-        last_error=error.description,
+        last_error=storable(error.description),
     )
     if attempt is not None:
         row = _row(
@@ -70,7 +71,7 @@ def record_failed(notification: OrderNotification, error: TaskError) -> None:
             _outcome(error),
             counted=not overtaken,
             error_code=error.reason_code,
-            description=error.description,
+            description=storable(error.description),
         )
         _insert([row])
 
@@ -88,11 +89,11 @@ def record_uncounted(
         attempt,
         outcome,
         error_code=ending.reason_code,
-        description=ending.description,
+        description=storable(ending.description),
     )
     _insert([row])
     OrderNotification.objects.filter(pk=attempt.task_id).update(
-        last_error_code=ending.reason_code, last_error=ending.description
+        last_error_code=ending.reason_code, last_error=storable(ending.description)
     )
 
 

@@ -29,6 +29,10 @@ from .models.notification import MAX_FAILED_ATTEMPTS
 from .telegram import BotApiClient
 from .verdicts import Kind, Verdict, judge
 
+# The worker limits how many sends are in flight; the client only must not.
+MOST_CONNECTIONS = 1024
+# Telegram answers within 8 s or never; an answer that drips for ever is given up.
+LONGEST_SEND = 60.0
 # Floods of two chats within so many seconds concern the bot, not a chat.
 FLOOD_WINDOW = 2.0
 FLOOD_JITTER = 0.5
@@ -90,6 +94,8 @@ class _Weather:
 
 class OrderNotificationQueue(AbstractTaskQueue):
     """Sends order notifications through the Bot API, in order within each chat."""
+
+    handler_timeout = LONGEST_SEND
 
     def __init__(self) -> None:
         self.concurrency = settings.NOTIFICATIONS_CONCURRENCY
@@ -205,7 +211,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
                 api_url=settings.TG_API_URL,
                 token=settings.TG_BOT_TOKEN,
                 proxy_url=settings.TG_PROXY_URL,
-                connections=self.concurrency,
+                connections=MOST_CONNECTIONS,
             )
         return self._client
 
@@ -245,9 +251,8 @@ def _flood_delay(verdict: Verdict) -> timedelta:
 
 def _move_chat(notification: Any, new_chat_id: int) -> None:
     same_chat = {"tg_user_id": notification.tg_user_id}
-    OrderNotification.objects.unfinished().filter(**same_chat).update(
-        tg_user_id=new_chat_id
-    )
+    same = OrderNotification.objects.unfinished().filter(**same_chat)
+    same.update(tg_user_id=new_chat_id)
     if not Customer.objects.filter(tg_user_id=new_chat_id).exists():
         Customer.objects.filter(**same_chat).update(tg_user_id=new_chat_id)
 

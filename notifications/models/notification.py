@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+from django_workers.wakeup import announce
 
 if TYPE_CHECKING:
     from .customer import Customer
@@ -32,7 +34,14 @@ class OrderNotificationQuerySet(models.QuerySet["OrderNotification"]):
 
     def retry(self) -> int:
         """Make the given-up ones due again with a fresh count; return how many."""
-        return self.given_up().update(failed_attempts_number=0, next_attempt_at=Now())
+        using = router.db_for_write(self.model)
+        with transaction.atomic(using=using):
+            due = self.given_up().update(
+                failed_attempts_number=0, next_attempt_at=Now()
+            )
+            if due:
+                announce(using)
+        return due
 
 
 class OrderNotification(models.Model):

@@ -10,6 +10,7 @@ import pytest
 
 from django_workers.models import Queue
 from django_workers.worker import Worker
+from notifications.customers import TelegramChat, press_start, unsubscribe
 from notifications.models import Customer, DeliveryAttempt, OrderNotification
 from notifications.task_queues import OrderNotificationQueue
 from tests.support.telegram import ANNA, IVAN, MARIA, RunningTelegram
@@ -286,3 +287,39 @@ def test_an_order_deleted_while_its_message_is_sent_leaves_nothing_behind(telegr
         finish(notify(IVAN))
 
     assert not DeliveryAttempt.objects.filter(notification_id=notification.pk).exists()
+
+
+def test_a_retry_is_noticed_at_once_though_nothing_is_inserted(telegram):
+    with working(OrderNotificationQueue(), poll_seconds=60):
+        notification = notify(MARIA)
+        finish(notification)
+        telegram.press_start(MARIA)
+        OrderNotification.objects.retry()
+        finish(notification)
+
+    assert notification.processed
+
+
+def test_what_stop_held_back_is_sent_at_once_after_start(telegram):
+    chat = TelegramChat(id=ANNA, first_name="Анна")
+    press_start(chat)
+    unsubscribe(ANNA)
+    held_back = notify(ANNA)
+    with working(OrderNotificationQueue(), poll_seconds=60):
+        finish(notify(IVAN))
+        press_start(chat)
+        finish(held_back)
+
+    assert held_back.processed
+
+
+def test_an_answer_that_drips_for_ever_is_given_up_and_counted(telegram, settings):
+    telegram.add_fault("hang_before", chat_id=ANNA, times=1)
+    queue = OrderNotificationQueue()
+    queue.handler_timeout = 0.2
+    with working(queue):
+        notification = notify(ANNA)
+        finish(notification)
+
+    assert notification.processed
+    assert outcomes(notification)[0] == (Outcome.UNCERTAIN, True)
