@@ -6,14 +6,20 @@ blocked. Scripts use plain sockets: nothing is read that the script does not rea
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 
-LOCALHOST_CERTIFICATE = Path(__file__).with_name("localhost.pem")
+import trustme
+
+
+@functools.cache
+def authority() -> trustme.CA:
+    """The authority behind the certificate of `TlsServer`, made for this run."""
+    return trustme.CA()
 
 
 class Peer:
@@ -190,7 +196,9 @@ def full_backlog() -> Iterator[int]:
 
 def trusting_context() -> ssl.SSLContext:
     """A client's context that knows the certificate of `TlsServer`."""
-    return ssl.create_default_context(cafile=str(LOCALHOST_CERTIFICATE))
+    context = ssl.create_default_context()
+    authority().configure_trust(context)
+    return context
 
 
 class TlsServer:
@@ -217,7 +225,7 @@ class TlsServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(LOCALHOST_CERTIFICATE)
+        authority().issue_cert("127.0.0.1").configure_cert(context)
         server = await asyncio.start_server(self._play, "127.0.0.1", 0, ssl=context)
         self.port: int = server.sockets[0].getsockname()[1]
         self.url = f"https://127.0.0.1:{self.port}"
