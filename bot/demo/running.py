@@ -55,6 +55,9 @@ def run(*, port: int, telegram_port: int, is_check: bool) -> int:
             "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite3'}",
             # Nobody minds when a power cut takes the latest of a demo.
             "SQLITE_SYNCHRONOUS": "NORMAL",
+            # Who switches Telegram off and on again wants to see what happens.
+            "NOTIFICATIONS_OUTAGE_PAUSES": "1,2,3",
+            "NOTIFICATIONS_TOKEN_PAUSE": "3",
         }
         story = Part(
             "story",

@@ -102,6 +102,8 @@ def test_every_setting_is_either_kept_from_the_demo_or_meant_for_it() -> None:
         "DATABASE_URL",
         "SECRET_KEY",
         "SQLITE_SYNCHRONOUS",
+        "NOTIFICATIONS_OUTAGE_PAUSES",
+        "NOTIFICATIONS_TOKEN_PAUSE",
         "TG_API_URL",
         "TG_BOT_TOKEN",
     }
