@@ -152,7 +152,7 @@ class Claimer:
     def _read_queue(self, *, lock: bool = False) -> Queue:
         queues = Queue.objects.using(self.using)
         if lock and connections[self.using].features.has_select_for_update:
-            queues = queues.select_for_update()
+            queues = queues.select_for_update(no_key=True)
         row = queues.filter(pk=self.queue.queue_name).first()
         if row is None:
             # Somebody emptied our tables: to register anew makes the row again.

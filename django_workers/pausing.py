@@ -46,7 +46,7 @@ def settle_probe(name: str, using: str, epoch: int, failure: PauseQueue | None) 
     An answer that comes after somebody else has ended the pause changes nothing.
     """
     with write_transaction(using):
-        queue = Queue.objects.using(using).select_for_update().get(pk=name)
+        queue = Queue.objects.using(using).select_for_update(no_key=True).get(pk=name)
         if queue.pause_epoch != epoch or queue.paused_until is None:
             return
         if failure is None:
@@ -78,7 +78,7 @@ def stop_by_hand(name: str, using: str, *, by: str) -> None:
 def resume_by_hand(name: str, using: str) -> None:
     """Let the queue go on at once, and release the tasks that were parked."""
     with write_transaction(using, durable=False):
-        queues = Queue.objects.using(using).select_for_update()
+        queues = Queue.objects.using(using).select_for_update(no_key=True)
         if (queue := queues.filter(pk=name).first()) is not None:
             queue.stopped_at, queue.stopped_by = None, ""
             _end(queue)

@@ -27,7 +27,9 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
     """
     using = queue.database
     with write_transaction(using):
-        Queue.objects.using(using).select_for_update().get(pk=queue.queue_name)
+        Queue.objects.using(using).select_for_update(no_key=True).get(
+            pk=queue.queue_name
+        )
         workers = Worker.objects.using(using).select_for_update()
         dead = workers.filter(pk=worker_id, heartbeat=heartbeat).first()
         if dead is None:

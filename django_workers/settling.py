@@ -75,7 +75,7 @@ class Settler:
                 claims.filter(pk=key).update(worker=None, held_until=until, alone=False)
 
     def _lock_queue(self) -> Queue:
-        queues = Queue.objects.using(self.using).select_for_update()
+        queues = Queue.objects.using(self.using).select_for_update(no_key=True)
         return queues.get(pk=self.queue.queue_name)
 
     def _lock_claims(self, outcomes: Sequence[Outcome]) -> set[UUID]:

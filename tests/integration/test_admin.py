@@ -3,6 +3,7 @@
 import re
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -334,20 +335,19 @@ def test_a_second_submit_is_told_and_makes_nothing(manager: Client) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_submits_at_the_same_moment_make_one_order() -> None:
     customer, user = connected(), _superuser()
-    both_ready, pages = threading.Barrier(2), list[str]()
+    both_ready = threading.Barrier(2)
 
-    def submit() -> None:
-        browser = Client()
-        browser.force_login(user)
-        both_ready.wait()
-        pages.append(add_order(browser, "105", customer))
-        connections.close_all()
+    def submit() -> str:
+        try:
+            browser = Client()
+            browser.force_login(user)
+            both_ready.wait()
+            return add_order(browser, "105", customer)
+        finally:
+            connections.close_all()
 
-    threads = [threading.Thread(target=submit) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        pages = [page.result() for page in [pool.submit(submit), pool.submit(submit)]]
 
     assert (Order.objects.count(), OrderNotification.objects.count()) == (1, 1)
     assert sum("Заказ 105 уже есть." in html for html in pages) == 1
