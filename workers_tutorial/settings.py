@@ -47,6 +47,16 @@ def _url(*schemes: str) -> Callable[..., None]:
     return check
 
 
+def _bare_address(value: str) -> None:
+    if any(character in value for character in "?#@"):
+        raise ValidationError("Must be an address without ?, # and a login.")
+
+
+def _origins(value: list[str]) -> None:
+    for origin in filter(None, value):
+        _url("http", "https")(origin.strip())
+
+
 def _at_least(least: float) -> Callable[..., None]:
     def check(value: float) -> None:
         if not least <= value < float("inf"):
@@ -99,7 +109,7 @@ if ENV_FILE.is_file():
 
 TG_BOT_TOKEN: str = env.str("TG_BOT_TOKEN", "", validate=_token)
 TG_API_URL: str = (
-    env.str("TG_API_URL", "", validate=_url("http", "https"))
+    env.str("TG_API_URL", "", validate=[_url("http", "https"), _bare_address])
     or "https://api.telegram.org"
 )
 TG_PROXY_URL: str = env.str(
@@ -140,7 +150,9 @@ DEBUG: bool = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list(
     "ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"]
 )
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list(
+    "CSRF_TRUSTED_ORIGINS", [], validate=_origins
+)
 HTTPS_ONLY: bool = env.bool("HTTPS_ONLY", False)
 DATABASE_URL: str = (
     env.str("DATABASE_URL", "", validate=_database)
@@ -168,6 +180,8 @@ except EnvValidationError as error:
 if TG_BOT_TOKEN == "replace_me":  # noqa: S105 - the placeholder of .env.example
     TG_BOT_TOKEN = ""
 NOTIFICATIONS_MAX_AGE = timedelta(days=NOTIFICATIONS_MAX_AGE_DAYS)
+ALLOWED_HOSTS = [host.strip() for host in ALLOWED_HOSTS if host.strip()]
+CSRF_TRUSTED_ORIGINS = [site.strip() for site in CSRF_TRUSTED_ORIGINS if site.strip()]
 SECRET_KEY = SECRET_KEY or ensure_secret_key(ENV_FILE)
 
 INSTALLED_APPS = [
@@ -214,6 +228,9 @@ TEMPLATES = [
 
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_health_checks=True)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    if DATABASES["default"]["NAME"] != ":memory:":
+        # The same file, whichever folder a command is started in.
+        DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
     DATABASES["default"]["OPTIONS"] = {
         # The write lock is taken when a transaction opens: one that read first and
         # then wrote would fail at once with "database is locked", without waiting.

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import (
@@ -13,6 +14,7 @@ from aiogram.client.session.middlewares.base import (
 from aiogram.exceptions import TelegramRetryAfter
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
+from aiogram.types import Update
 from django.utils import timezone
 
 from bot.conversation.explaining import REJECTED, explain
@@ -23,6 +25,7 @@ _SAY_AGAIN_SECONDS = 60.0
 # aiogram would go on asking every 5 seconds, for ever.
 _WAIT_IF_REJECTED_SECONDS = 30.0
 _LONGEST_WAIT_SECONDS = 300.0
+_SHORTEST_ROUND_SECONDS = 0.5
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class PollWatch(BaseRequestMiddleware):
     ) -> Response[TelegramType]:
         if method.__api_method__ != GET_UPDATES:
             return await make_request(bot, method)
+        asked_at = time.monotonic()
         try:
             updates = await make_request(bot, method)
         except Exception as error:
@@ -51,6 +55,9 @@ class PollWatch(BaseRequestMiddleware):
             await asyncio.sleep(_wait_asked_for(error))
             raise
         await self._note_success()
+        if not cast("list[Update]", updates):
+            # A server that does not hold the call would be asked without a pause.
+            await asyncio.sleep(asked_at + _SHORTEST_ROUND_SECONDS - time.monotonic())
         return updates
 
     async def _note_success(self) -> None:

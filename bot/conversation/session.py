@@ -1,6 +1,8 @@
 """aiogram's session, made to survive an update that it cannot read."""
 
+import copy
 import logging
+import time
 from typing import Any
 
 from aiogram import Bot
@@ -47,6 +49,7 @@ def _is_success(answer: Any) -> bool:
 
 def _readable(update: Any) -> dict[str, Any] | None:
     """Return the update, emptied if it cannot be read; None if it has no number."""
+    update = _completed(update)
     try:
         Update.model_validate(update)
     except ValidationError as error:
@@ -62,3 +65,32 @@ def _readable(update: Any) -> dict[str, Any] | None:
         return {"update_id": number} if isinstance(number, int) else None
     result: dict[str, Any] = update
     return result
+
+
+def _completed(update: Any) -> Any:
+    """Return the update with the fields that small Bot API servers leave out."""
+    completed = copy.deepcopy(update)
+    for kind in ("message", "my_chat_member"):
+        event = _part(completed, kind)
+        for person in (_part(event, "from"), _part(event, "new_chat_member", "user")):
+            _fill(person, is_bot=False, first_name="")
+        _fill(_part(event, "old_chat_member", "user"), is_bot=False, first_name="")
+        _fill(_part(event, "new_chat_member"), until_date=0)
+        _fill(_part(event, "old_chat_member"), until_date=0)
+        _fill(_part(event, "chat"), type="private")
+        _fill(event, date=int(time.time()))
+    _fill(_part(completed, "message"), message_id=0)
+    return completed
+
+
+def _part(whole: Any, *path: str) -> dict[str, Any]:
+    """Return the object at `path`, or an empty one that belongs to nothing."""
+    for name in path:
+        whole = whole.get(name) if isinstance(whole, dict) else None
+    return whole if isinstance(whole, dict) else {}
+
+
+def _fill(part: dict[str, Any], **defaults: Any) -> None:
+    if part:
+        for name, value in defaults.items():
+            part.setdefault(name, value)

@@ -256,3 +256,25 @@ def test_a_folder_that_may_not_be_written_is_told_in_words(tmp_path: Path) -> No
 
     assert ImproperlyConfigured.__name__ in done.stderr
     assert "(Permission denied). Make the folder writable" in done.stderr
+
+
+def test_a_relative_database_is_the_same_from_every_folder(tmp_path: Path) -> None:
+    script = (
+        "from django.conf import settings; print(settings.DATABASES['default']['NAME'])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={
+            "PYTHONPATH": str(ROOT),
+            "DJANGO_SETTINGS_MODULE": "workers_tutorial.settings",
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": "x",
+            "DATABASE_URL": "sqlite:///shop.db",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert told.stdout.strip() == str(ROOT / "shop.db")

@@ -244,6 +244,24 @@ def test_block_and_unblock_are_noticed_without_a_message(
     wait_until(lambda: Customer.objects.get().blocked_at is None, what="the unblocking")
 
 
+def test_updates_of_a_careless_server_are_handled(telegram: RunningTelegram) -> None:
+    telegram.add_user("Молчун", user_id=500, started=True)
+    person = {"id": 500}
+    telegram.send_update(
+        {"message": {"text": "/start", "chat": person, "from": person}}
+    )
+
+    telegram.wait_for_message(500, "")
+    assert Customer.objects.get().started_at is not None
+
+    blocked = {"status": "kicked", "user": person}
+    member = {"status": "member", "user": person}
+    change = {"old_chat_member": member, "new_chat_member": blocked}
+    telegram.send_update({"my_chat_member": {"chat": person, "from": person, **change}})
+
+    wait_until(lambda: Customer.objects.get().blocked_at, what="the block")
+
+
 def test_updates_without_optional_fields_are_handled(telegram: RunningTelegram) -> None:
     telegram.add_user("Молчун", user_id=500, started=True)
     bare = {"message_id": 1, "date": 0, "chat": {"id": 500, "type": "private"}}

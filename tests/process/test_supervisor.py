@@ -1,11 +1,14 @@
 """`python -m bot`: real processes, real signals, a Telegram over real HTTP."""
 
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -78,6 +81,12 @@ def test_the_main_job_and_a_polite_end(
         (1,),
         (1,),
     ]
+    # Whoever copies the database's file has everything.
+    alone = shutil.copy(product.folder / "db.sqlite3", product.folder / "copy.sqlite3")
+    with closing(sqlite3.connect(alone)) as copied:
+        assert copied.execute(
+            "SELECT count(*) FROM notifications_order"
+        ).fetchone() == (2,)
     parts = [
         match[1] for match in map(LINE.match, product.output.splitlines()) if match
     ]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from aiogram.exceptions import (
+    ClientDecodeError,
     TelegramAPIError,
     TelegramForbiddenError,
     TelegramNetworkError,
@@ -40,6 +41,10 @@ async def reply_ready(message: Message, text: str) -> None:
                 _logger.warning("No answer to chat %s: %s", message.chat.id, error)
                 return
             await asyncio.sleep(wait)
+        except ClientDecodeError:
+            # Accepted, by a server that says so in its own way: to repeat it is wrong.
+            _logger.warning("Unreadable answer to a message to %s", message.chat.id)
+            return
         except TelegramAPIError as error:
             _logger.warning("No answer to chat %s: %s", message.chat.id, error)
             return
