@@ -89,6 +89,8 @@ class RawServer:
         self._script = script
         self.peers: list[Peer] = []
         self.failures: list[BaseException] = []
+        self._accepted: list[socket.socket] = []
+        self._playing: list[asyncio.Task[None]] = []
         self._listener = socket.socket()
         if receive_buffer is not None:
             self._listener.setsockopt(
@@ -125,22 +127,25 @@ class RawServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._ready.set()
-        tasks = {asyncio.create_task(self._accept_all())}
+        # A cancelled `sock_accept` could lose a connection that it had taken already.
+        self._loop.add_reader(self._listener, self._accept)
         await self._stop.wait()
-        tasks |= asyncio.all_tasks() - {asyncio.current_task()}
+        self._loop.remove_reader(self._listener)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for sock in self._accepted:
+            sock.close()
 
-    async def _accept_all(self) -> None:
-        playing = set()
-        while True:
-            sock, _ = await self._loop.sock_accept(self._listener)
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            sock, _ = self._listener.accept()
+            sock.setblocking(False)
+            self._accepted.append(sock)
             peer = Peer(sock)
             self.peers.append(peer)
-            task = asyncio.create_task(self._play(peer, sock))
-            playing.add(task)
-            task.add_done_callback(playing.discard)
+            self._playing.append(asyncio.create_task(self._play(peer, sock)))
 
     async def _play(self, peer: Peer, sock: socket.socket) -> None:
         with contextlib.closing(sock):
