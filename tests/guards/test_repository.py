@@ -141,7 +141,7 @@ def test_tests_wait_for_what_should_happen_and_not_for_time() -> None:
     ("pattern", "bad"),
     [
         (REGISTRY, "see https://py" + "pi.org/simple"),
-        (INDEX, "--extra-index-url https://mirror.example/simple"),
+        (INDEX, "--extra-index" + "-url somewhere"),
         (INDEX, "-f /wheels"),
         (INDEX, "wheel @ file:" + "///wheels/a.whl"),
         (PRIVATE_PATH, "open('/ho" + "me/anna/.env')"),
