@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from .typed import ModelAdmin, Page, Paginator
+from .typed import ModelAdmin, ModelForm, Page, Paginator
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise as StrOrPromise
@@ -18,6 +18,13 @@ M = TypeVar("M", bound=Model)
 
 # Nobody turns more pages than this many rows fill; to count further only costs time.
 COUNTED_ROWS = 10_000
+
+# A page that only reports has nothing to save, and no button that says so.
+NOTHING_TO_SAVE = {
+    "show_save": False,
+    "show_save_and_continue": False,
+    "show_save_and_add_another": False,
+}
 
 
 class CappedPaginator(Paginator[Any]):
@@ -65,6 +72,8 @@ class DeskAdmin(ModelAdmin[M]):
     empty_value_display = format_html('<span class="{}">–</span>', "empty")
     # Russian cannot be put together from "Add" and a noun: the whole is translated.
     add_words: "StrOrPromise"
+    # The form of a new row, where it is not that of an old one.
+    add_form: type[ModelForm[Any]] | None = None
 
     def get_paginator(
         self,
@@ -105,16 +114,32 @@ class DeskAdmin(ModelAdmin[M]):
         context = {"title": capfirst(self.opts.verbose_name), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, context)
 
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: M | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> type[ModelForm[M]]:
+        if obj is None and self.add_form is not None:
+            kwargs["form"] = self.add_form
+        return super().get_form(request, obj, change, **kwargs)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: M | None = None,
+    ) -> HttpResponse:
+        if not context["adminform"].form.fields:
+            context |= NOTHING_TO_SAVE
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer no deletion of many rows at once: one click would lose the history."""
         actions: dict[str, Any] = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
-
-
-# For a page that only reports: there is nothing to save, there is what to close.
-NOTHING_TO_SAVE = {
-    "show_save": False,
-    "show_save_and_continue": False,
-    "show_save_and_add_another": False,
-}

@@ -18,7 +18,6 @@ from notifications.models.notification import OrderNotificationQuerySet
 
 from .badge import Badge
 from .delivery import of_notification, what_happened
-from .desk import NOTHING_TO_SAVE
 from .facts import with_facts
 from .filters import NotificationStateFilter
 from .moments import when
@@ -62,6 +61,7 @@ class BareNotificationForm(ModelForm[OrderNotification]):
 @admin.register(OrderNotification)
 class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
     add_words = gettext_lazy("New message without an order")
+    add_form = BareNotificationForm
     list_display = [
         "order_number",
         "tg_user_id",
@@ -178,27 +178,6 @@ class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
             "text",
             "history",
         ]
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: OrderNotification | None = None,
-        change: bool = False,
-        **kwargs: Any,
-    ) -> type[ModelForm[OrderNotification]]:
-        if obj is None:
-            kwargs["form"] = BareNotificationForm
-        return super().get_form(request, obj, change, **kwargs)
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        context = {**NOTHING_TO_SAVE, **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
 
     def response_add(
         self,

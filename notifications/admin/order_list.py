@@ -1,0 +1,76 @@
+"""The list of orders: each with the answer to "did the customer get it?"."""
+
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
+
+from notifications.models import Order, OrderNotification
+from notifications.models.notification import OrderNotificationQuerySet
+
+from .delivery import of_order
+from .facts import with_facts
+from .filters import OrderStateFilter
+from .moments import when
+from .retrying import RetryAdmin
+from .searching import orders_matching
+
+
+class OrderList(RetryAdmin[Order]):
+    """What is listed, found and retried."""
+
+    list_display = ["number", "customer_link", "created", "message"]
+    list_display_links = ["number"]
+    list_select_related = ["customer"]
+    list_filter = [OrderStateFilter, "created_at"]
+    search_fields = ["number"]
+    search_help_text = gettext_lazy("Order number, customer's name, phone or @username")
+    ordering = ["-pk"]
+    # What has an index to be sorted by.
+    sortable_by = ["number", "created"]
+
+    # --- what is read -----------------------------------------------------------------
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        notifications = with_facts(OrderNotification.objects.all())
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("customer")
+            .prefetch_related(Prefetch("notifications", queryset=notifications))
+        )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(orders_matching(search_term)), False
+
+    def notifications_of(self, queryset: QuerySet[Order]) -> OrderNotificationQuerySet:
+        return OrderNotification.objects.filter(
+            order__in=queryset.order_by().values("pk")
+        )
+
+    # --- columns ----------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("Customer"))
+    def customer_link(self, order: Order) -> SafeString:
+        address = reverse(
+            "admin:notifications_customer_change", args=[order.customer_id]
+        )
+        return format_html('<a href="{}">{}</a>', address, order.customer)
+
+    @admin.display(description=gettext_lazy("Created"), ordering="pk")
+    def created(self, order: Order) -> str:
+        return when(order.created_at)
+
+    @admin.display(description=gettext_lazy("Message"))
+    def message(self, order: Order) -> SafeString:
+        badge = of_order(order).with_more()
+        if any(notification.is_given_up for notification in order.notifications.all()):
+            return format_html("{} {}", badge, self.retry_button(order.pk))
+        return badge
