@@ -22,8 +22,8 @@ from django_workers.database import storable
 from django_workers.inserting import insert_rows
 
 from .models import Customer, DeliveryAttempt, OrderNotification
+from .verdicts import BLOCKED, FLOOD, UNCERTAIN_CODES
 
-BLOCKED = "blocked_by_user"
 # The process or the connection ended in the middle: it may have been delivered.
 CUT_OFF = frozenset({WorkerLost.reason_code, "timeout", "interrupted"})
 
@@ -58,10 +58,10 @@ def record_failed(notification: OrderNotification, error: TaskError) -> None:
     overtaken = error.reason_code == BLOCKED and not _mark_blocked(
         notification.tg_user_id, attempt
     )
-    delay = timedelta(0) if overtaken else _retry_delay(notification)
+    delay = timedelta(0) if overtaken else _retry_delay(notification, error)
     OrderNotification.objects.filter(pk=notification.pk).update(
         failed_attempts_number=F("failed_attempts_number") + (0 if overtaken else 1),
-        next_attempt_at=ExpressionWrapper(Now() + delay, output_field=DateTimeField()),
+        next_attempt_at=_in(delay),
         last_error_code=error.reason_code,
         last_error=storable(error.description),
     )
@@ -80,11 +80,9 @@ def record_uncounted(
     attempt: Attempt, ending: PostponeTask | PauseQueue | WorkerLost
 ) -> None:
     """Show a wait or a pause in the timeline, and why."""
-    outcome = (
-        DeliveryAttempt.Outcome.UNCERTAIN
-        if isinstance(ending, WorkerLost)
-        else DeliveryAttempt.Outcome.POSTPONED
-    )
+    outcome = DeliveryAttempt.Outcome.POSTPONED
+    if may_have_arrived(ending.reason_code):
+        outcome = DeliveryAttempt.Outcome.UNCERTAIN
     row = _row(
         attempt,
         outcome,
@@ -92,9 +90,20 @@ def record_uncounted(
         description=storable(ending.description),
     )
     _insert([row])
-    OrderNotification.objects.filter(pk=attempt.task_id).update(
-        last_error_code=ending.reason_code, last_error=storable(ending.description)
-    )
+    changes: dict[str, Any] = {
+        "last_error_code": ending.reason_code,
+        "last_error": storable(ending.description),
+    }
+    if isinstance(ending, PauseQueue) and ending.reason_code == FLOOD:
+        # The queue may be pausing already, and for a shorter time than this chat has
+        # to wait.
+        changes["next_attempt_at"] = _in(ending.delay)
+    OrderNotification.objects.filter(pk=attempt.task_id).update(**changes)
+
+
+def may_have_arrived(reason_code: str) -> bool:
+    """Whether the customer may have the message after an attempt that ended so."""
+    return reason_code in CUT_OFF or reason_code in UNCERTAIN_CODES
 
 
 _COLUMNS = (
@@ -140,17 +149,23 @@ def _insert(rows: Iterable[tuple[Any, ...]]) -> None:
 
 
 def _outcome(error: TaskError) -> DeliveryAttempt.Outcome:
-    if error.reason_code in CUT_OFF or getattr(error, "maybe_delivered", False):
+    if may_have_arrived(error.reason_code):
         return DeliveryAttempt.Outcome.UNCERTAIN
     if error.reason_code == "unhandled_exception":
         return DeliveryAttempt.Outcome.FAILED
     return DeliveryAttempt.Outcome.REFUSED
 
 
-def _retry_delay(notification: OrderNotification) -> timedelta:
+def _retry_delay(notification: OrderNotification, error: TaskError) -> timedelta:
     delays = settings.NOTIFICATIONS_RETRY_DELAYS
     index = min(notification.failed_attempts_number, len(delays) - 1)
-    return timedelta(seconds=delays[index])
+    # A flood that is made to count is no reason to ask again early.
+    asked = getattr(error, "wait", timedelta(0))
+    return max(timedelta(seconds=delays[index]), asked)
+
+
+def _in(delay: timedelta) -> "ExpressionWrapper[Any]":
+    return ExpressionWrapper(Now() + delay, output_field=DateTimeField())
 
 
 def _mark_blocked(chat_id: int, attempt: Attempt | None) -> bool:

@@ -1,9 +1,7 @@
 """Order notifications as a queue: which may be sent, how, and what becomes of them."""
 
 import random
-import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,24 +26,21 @@ from .models import Customer, OrderNotification
 from .models.notification import MAX_FAILED_ATTEMPTS
 from .telegram import BotApiClient
 from .verdicts import Kind, Verdict, judge
+from .weather import Weather
 
 # The worker limits how many sends are in flight; the client only must not.
 MOST_CONNECTIONS = 1024
-# Telegram answers within 8 s or never; an answer that drips for ever is given up.
-LONGEST_SEND = 60.0
-# Floods of two chats within so many seconds concern the bot, not a chat.
-FLOOD_WINDOW = 2.0
-FLOOD_JITTER = 0.5
-# So many sends without a clear answer, one after the other, are an outage.
-OUTAGE_AFTER_UNCERTAIN = 3
+# The transport keeps its own deadlines; this one is for what they do not foresee.
+SPARE_SECONDS = 30.0
 
 
 class DeliveryError(TaskError):
-    """A failed attempt at a notification; `maybe_delivered` when nobody knows."""
+    """A failed attempt at a notification; the next one begins after `wait` or later."""
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.reason_code, description=verdict.description)
-        self.maybe_delivered = verdict.maybe_delivered
+        flooded = verdict.kind is Kind.FLOOD
+        self.wait = _flood_delay(verdict) if flooded else timedelta(0)
 
 
 class ChatMigrated(PostponeTask):
@@ -56,52 +51,19 @@ class ChatMigrated(PostponeTask):
         self.new_chat_id = new_chat_id
 
 
-@dataclass(slots=True)
-class _Weather:
-    """How Telegram has been answering lately, as this worker saw it."""
-
-    uncertain_in_a_row: int = 0
-    outages_in_a_row: int = 0
-    has_passed_probe: bool = False
-    flooded_chat: int | None = None
-    flooded_at: float = float("-inf")
-
-    @property
-    def is_on_trial(self) -> bool:
-        """Whether Telegram may be in trouble that getMe does not show."""
-        return self.uncertain_in_a_row > OUTAGE_AFTER_UNCERTAIN
-
-    def next_outage_pause(self) -> float:
-        pauses: list[float] = settings.NOTIFICATIONS_OUTAGE_PAUSES
-        index = min(self.outages_in_a_row, len(pauses) - 1)
-        self.outages_in_a_row += 1
-        return pauses[index]
-
-    def is_flood_general(self, chat_id: int) -> bool:
-        now = time.monotonic()
-        general = (
-            self.flooded_chat not in (None, chat_id)
-            and now - self.flooded_at <= FLOOD_WINDOW
-        )
-        self.flooded_chat, self.flooded_at = chat_id, now
-        return general
-
-    def clear_up(self) -> None:
-        """Take note of a clear answer: Telegram works."""
-        self.uncertain_in_a_row = self.outages_in_a_row = 0
-        self.has_passed_probe = False
-
-
 class OrderNotificationQueue(AbstractTaskQueue):
     """Sends order notifications through the Bot API, in order within each chat."""
-
-    handler_timeout = LONGEST_SEND
 
     def __init__(self) -> None:
         self.concurrency = settings.NOTIFICATIONS_CONCURRENCY
         self.rate = settings.NOTIFICATIONS_RATE
+        self.handler_timeout = (
+            settings.NOTIFICATIONS_CONNECT_TIMEOUT
+            + settings.NOTIFICATIONS_READ_TIMEOUT
+            + SPARE_SECONDS
+        )
         self._client: BotApiClient | None = None
-        self._weather = _Weather()
+        self._weather = Weather()
 
     def check_ready(self) -> None:
         if not settings.TG_BOT_TOKEN:
@@ -212,6 +174,9 @@ class OrderNotificationQueue(AbstractTaskQueue):
                 token=settings.TG_BOT_TOKEN,
                 proxy_url=settings.TG_PROXY_URL,
                 connections=MOST_CONNECTIONS,
+                connect_timeout=settings.NOTIFICATIONS_CONNECT_TIMEOUT,
+                write_timeout=settings.NOTIFICATIONS_CONNECT_TIMEOUT,
+                read_timeout=settings.NOTIFICATIONS_READ_TIMEOUT,
             )
         return self._client
 
@@ -245,7 +210,8 @@ class OrderNotificationQueue(AbstractTaskQueue):
 
 def _flood_delay(verdict: Verdict) -> timedelta:
     """Never earlier than Telegram said; the jitter keeps workers apart."""
-    jitter = random.uniform(0, FLOOD_JITTER)  # noqa: S311 - nobody guesses it for gain
+    most = settings.NOTIFICATIONS_FLOOD_JITTER
+    jitter = random.uniform(0, most)  # noqa: S311 - nobody guesses it for gain
     return timedelta(seconds=(verdict.retry_after or 1.0) + jitter)
 
 

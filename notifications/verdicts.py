@@ -257,6 +257,19 @@ NOBODY_ANSWERED: Final = {
     Phase.HALF_ANSWER: (Kind.UNCERTAIN, "half_answer"),
 }
 
+# Telegram asked to wait.
+FLOOD: Final = "flood"
+# The customer has blocked the bot.
+BLOCKED: Final = "blocked_by_user"
+# After these the customer may have the message although we hold no receipt.
+UNCERTAIN_CODES: Final = frozenset(
+    {
+        row.reason_code
+        for row in TELEGRAM_SAYS + SOMEBODY_SAYS
+        if row.kind is Kind.UNCERTAIN
+    }
+    | {code for kind, code in NOBODY_ANSWERED.values() if kind is Kind.UNCERTAIN}
+)
 # Every code that `judge` can give, so that tests can ask for words for each.
 REASON_CODES: Final = frozenset(
     {"accepted", "accepted_no_receipt"}

@@ -20,6 +20,7 @@ from environs import Env, EnvValidationError, ValidationError
 from workers_tutorial.env_file import ensure_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+_DAY = 24 * 60 * 60.0
 ENV_FILE = Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
 
 
@@ -57,17 +58,17 @@ def _origins(value: list[str]) -> None:
         _url("http", "https")(origin.strip())
 
 
-def _at_least(least: float) -> Callable[..., None]:
+def _number(least: float, most: float) -> Callable[..., None]:
     def check(value: float) -> None:
-        if not least <= value < float("inf"):
-            raise ValidationError(f"Must be {least:g} or more.")
+        if not least <= value <= most:
+            raise ValidationError(f"Must be from {least:g} to {most:g}.")
 
     return check
 
 
 def _delays(value: list[float]) -> None:
     for delay in value:
-        _at_least(0)(delay)
+        _number(0, _DAY)(delay)
     if not value:
         raise ValidationError("Must be seconds, for example 3,15.")
 
@@ -119,13 +120,31 @@ TG_PROXY_URL: str = env.str(
 # --- Notifications --------------------------------------------------------------------
 
 NOTIFICATIONS_RATE: float = env.float(
-    "NOTIFICATIONS_RATE", 28.0, validate=_at_least(0.01)
+    "NOTIFICATIONS_RATE", 28.0, validate=_number(0.01, 10_000)
 )
 NOTIFICATIONS_CONCURRENCY: int = env.int(
-    "NOTIFICATIONS_CONCURRENCY", 16, validate=_at_least(1)
+    "NOTIFICATIONS_CONCURRENCY", 16, validate=_number(1, 1000)
 )
 NOTIFICATIONS_RETRY_DELAYS: list[float] = env.list(
     "NOTIFICATIONS_RETRY_DELAYS", [3.0, 15.0], subcast=float, validate=_delays
+)
+NOTIFICATIONS_UNCERTAIN: str = env.str(
+    "NOTIFICATIONS_UNCERTAIN", "retry", validate=_one_of("retry", "hold")
+)
+NOTIFICATIONS_CONNECT_TIMEOUT: float = env.float(
+    "NOTIFICATIONS_CONNECT_TIMEOUT", 5.0, validate=_number(0.1, _DAY)
+)
+NOTIFICATIONS_READ_TIMEOUT: float = env.float(
+    "NOTIFICATIONS_READ_TIMEOUT", 25.0, validate=_number(0.1, _DAY)
+)
+NOTIFICATIONS_FLOOD_JITTER: float = env.float(
+    "NOTIFICATIONS_FLOOD_JITTER", 0.5, validate=_number(0, _DAY)
+)
+NOTIFICATIONS_FLOOD_WINDOW: float = env.float(
+    "NOTIFICATIONS_FLOOD_WINDOW", 2.0, validate=_number(0, _DAY)
+)
+NOTIFICATIONS_OUTAGE_AFTER: int = env.int(
+    "NOTIFICATIONS_OUTAGE_AFTER", 3, validate=_number(1, 1000)
 )
 NOTIFICATIONS_OUTAGE_PAUSES: list[float] = env.list(
     "NOTIFICATIONS_OUTAGE_PAUSES",
@@ -134,10 +153,10 @@ NOTIFICATIONS_OUTAGE_PAUSES: list[float] = env.list(
     validate=_delays,
 )
 NOTIFICATIONS_TOKEN_PAUSE: float = env.float(
-    "NOTIFICATIONS_TOKEN_PAUSE", 60.0, validate=_at_least(0.01)
+    "NOTIFICATIONS_TOKEN_PAUSE", 60.0, validate=_number(0.01, _DAY)
 )
 NOTIFICATIONS_MAX_AGE_DAYS: float = env.float(
-    "NOTIFICATIONS_MAX_AGE_DAYS", 7.0, validate=_at_least(0)
+    "NOTIFICATIONS_MAX_AGE_DAYS", 7.0, validate=_number(0, 36_500)
 )
 NOTIFICATIONS_COUNT_EVERY_FAILURE: bool = env.bool(
     "NOTIFICATIONS_COUNT_EVERY_FAILURE", False

@@ -5,12 +5,11 @@ from django.utils.translation import gettext as _
 
 from notifications.models import Customer, Order, OrderNotification
 from notifications.reasons import explain
+from notifications.verdicts import BLOCKED
 
 from .badge import Badge
 from .facts import facts_of
 from .moments import when
-
-BLOCKED = "blocked_by_user"
 
 
 def of_order(order: Order) -> Badge:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 from notifications.models import Customer, Order, OrderNotification
 from notifications.models.notification import MAX_FAILED_ATTEMPTS
-
-from .delivery import BLOCKED
+from notifications.verdicts import BLOCKED
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -1,18 +1,22 @@
 """Notifications on their way: a real worker, a real database, the local Telegram."""
 
-import itertools
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from functools import partial
-from typing import Any
 
 import pytest
 
 from django_workers.models import Queue
-from django_workers.worker import Worker
 from notifications.customers import TelegramChat, press_start, unsubscribe
 from notifications.models import Customer, DeliveryAttempt, OrderNotification
 from notifications.task_queues import OrderNotificationQueue
+from tests.support.sending import (
+    finish,
+    is_done,
+    notify,
+    outcomes,
+    point_to,
+    sending,
+    sent_to,
+)
 from tests.support.telegram import ANNA, IVAN, MARIA, RunningTelegram
 from tests.support.waiting import wait_until
 from tests.support.workers import has_no_claims, working
@@ -20,7 +24,6 @@ from tests.support.workers import has_no_claims, working
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Outcome = DeliveryAttempt.Outcome
-numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -28,40 +31,8 @@ def telegram(settings) -> Iterator[RunningTelegram]:
     with RunningTelegram() as telegram:
         for user in (ANNA, IVAN):
             telegram.press_start(user)
-        settings.TG_API_URL = telegram.api_url
-        settings.TG_BOT_TOKEN = telegram.token
-        settings.NOTIFICATIONS_RATE = 1000.0
-        settings.NOTIFICATIONS_RETRY_DELAYS = [0.05, 0.1]
-        settings.NOTIFICATIONS_OUTAGE_PAUSES = [0.05, 0.1, 0.2]
-        settings.NOTIFICATIONS_TOKEN_PAUSE = 0.1
+        point_to(telegram, settings)
         yield telegram
-
-
-def sending() -> AbstractContextManager[Worker]:
-    return working(OrderNotificationQueue(), concurrency=16, poll_seconds=0.2)
-
-
-def notify(chat_id: int, number: str | None = None) -> OrderNotification:
-    number = number or str(next(numbers))
-    return OrderNotification.objects.create(order_number=number, tg_user_id=chat_id)
-
-
-def is_done(notification: OrderNotification) -> bool:
-    notification.refresh_from_db()
-    return notification.processed or notification.is_given_up
-
-
-def finish(*notifications: OrderNotification) -> None:
-    for notification in notifications:
-        wait_until(partial(is_done, notification), 10, f"the end of {notification}")
-
-
-def sent_to(telegram: RunningTelegram, chat_id: int) -> list[Any]:
-    return telegram.ledger(method="sendMessage", chat_id=chat_id)
-
-
-def outcomes(notification: OrderNotification) -> list[tuple[str, bool]]:
-    return list(notification.attempts.values_list("outcome", "counted"))
 
 
 def test_a_delivered_notification_keeps_telegram_s_receipt(telegram):
@@ -221,6 +192,23 @@ def test_server_errors_cost_few_attempts_and_then_one_message_asks_at_a_time(tel
     assert all(n.processed for n in waiting)
     assert sum(n.failed_attempts_number for n in waiting) <= 3
     assert asked <= pauses + 1
+
+
+def test_what_may_have_arrived_is_said_so_also_when_it_does_not_count(
+    telegram, settings
+):
+    settings.NOTIFICATIONS_OUTAGE_AFTER = 1
+    telegram.add_fault("cut_after", times=3)
+    waiting = notify(ANNA)
+    with sending():
+        finish(waiting)
+
+    assert outcomes(waiting) == [
+        (Outcome.UNCERTAIN, True),
+        (Outcome.UNCERTAIN, False),
+        (Outcome.UNCERTAIN, False),
+        (Outcome.DELIVERED, False),
+    ]
 
 
 def test_every_failure_counts_when_that_is_asked_for(telegram, settings):
