@@ -217,6 +217,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "workers_tutorial.browser_rules.BrowserRulesMiddleware",
     "workers_tutorial.static_files.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "workers_tutorial.languages.ShopLanguageMiddleware",

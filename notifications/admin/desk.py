@@ -82,7 +82,12 @@ class DeskAdmin(ModelAdmin[M]):
         per_page: int,
         orphans: int = 0,
         allow_empty_first_page: bool = True,
-    ) -> CappedPaginator:
+    ) -> Paginator[Any]:
+        if queryset.model is not self.model:
+            # The history of a row has pages, too.
+            return super().get_paginator(
+                request, queryset, per_page, orphans, allow_empty_first_page
+            )
         return CappedPaginator(
             queryset,
             per_page,

@@ -179,6 +179,21 @@ def test_the_page_of_every_row_opens(manager: Client) -> None:
 
 
 @pytest.mark.parametrize("name", LISTS[:3])
+def test_the_history_of_a_row_opens(manager: Client, name: str) -> None:
+    made = order("6", connected(), **given_up())
+    rows = [made, made.customer, made.notifications.get()]
+    pk = rows[LISTS.index(name)].pk
+    manager.post(
+        reverse("admin:notifications_order_changelist"),
+        {"action": "retry_chosen", "_selected_action": [made.pk]},
+    )
+
+    html = page(manager, reverse(f"admin:{name}_history", args=[pk]))
+
+    assert ("повторена" in html) is (name == "notifications_ordernotification")
+
+
+@pytest.mark.parametrize("name", LISTS[:3])
 def test_the_form_of_a_new_row_opens(manager: Client, name: str) -> None:
     page(manager, reverse(f"admin:{name}_add"))
 
@@ -837,6 +852,10 @@ def test_every_page_has_the_theme_and_a_language_switch(manager: Client) -> None
     )
 
     assert "The manager&#x27;s desk" in response.content.decode()
+
+
+def test_the_language_is_switched_before_logging_in(client: Client) -> None:
+    assert 'name="language" value="en"' in page(client, reverse("admin:login"))
 
 
 def test_the_desk_has_its_own_name(manager: Client) -> None:
