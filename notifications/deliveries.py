@@ -33,7 +33,11 @@ def record_delivered(successes: Sequence[Success]) -> None:
     ids = [success.attempt.task_id for success in successes]
     notifications = OrderNotification.objects.filter(pk__in=ids)
     updated = notifications.update(
-        processed=True, processed_at=Now(), last_error_code="", last_error=""
+        processed=True,
+        processed_at=Now(),
+        last_error_code="",
+        last_error="",
+        parked="",
     )
     if updated != len(ids):
         # Some were deleted while they were sent; updating locked those that were not.

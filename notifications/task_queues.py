@@ -23,7 +23,7 @@ from django_workers import (
 from .deliveries import record_delivered, record_failed, record_uncounted
 from .messages import order_placed
 from .models import Customer, OrderNotification
-from .models.notification import MAX_FAILED_ATTEMPTS
+from .models.notification import UNFINISHED
 from .telegram import BotApiClient
 from .verdicts import Kind, Verdict, judge
 from .weather import Weather
@@ -80,7 +80,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
     def exclude_cycled_failed_tasks(
         self, queryset: QuerySet[OrderNotification]
     ) -> QuerySet[OrderNotification]:
-        return queryset.filter(failed_attempts_number__lt=MAX_FAILED_ATTEMPTS)
+        return queryset.filter(UNFINISHED)
 
     def select_claimable(
         self, queryset: QuerySet[OrderNotification], in_flight: Collection[Any]

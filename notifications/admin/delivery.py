@@ -23,6 +23,8 @@ def of_notification(notification: OrderNotification) -> Badge:
     """Return the state of a notification that was read with its facts."""
     if notification.processed:
         return _delivered(notification)
+    if notification.is_dropped and not facts_of(notification).sending:
+        return Badge(tone="idle", words=notification.get_parked_display())
     if notification.is_given_up:
         blocked = notification.last_error_code == BLOCKED
         return Badge(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise as StrOrPromise
 
 from notifications.models import Customer, Order, OrderNotification
-from notifications.models.notification import MAX_FAILED_ATTEMPTS
+from notifications.models.notification import GIVEN_UP, UNFINISHED
 from notifications.verdicts import BLOCKED
 
 
@@ -120,14 +120,8 @@ def _notification_is(state: str) -> Q:
             return Q(processed=True)
         case "waiting":
             silenced = Customer.objects.filter(_SILENCED).order_by()
-            unfinished = Q(
-                processed=False, failed_attempts_number__lt=MAX_FAILED_ATTEMPTS
-            )
-            return unfinished & ~Q(tg_user_id__in=silenced.values("tg_user_id"))
+            return UNFINISHED & ~Q(tg_user_id__in=silenced.values("tg_user_id"))
         case "blocked":
-            return _GIVEN_UP & Q(last_error_code=BLOCKED)
+            return GIVEN_UP & Q(last_error_code=BLOCKED)
         case _:
-            return _GIVEN_UP
-
-
-_GIVEN_UP = Q(processed=False, failed_attempts_number__gte=MAX_FAILED_ATTEMPTS)
+            return GIVEN_UP

@@ -3,7 +3,14 @@
 from .attempt import DeliveryAttempt
 from .bot_status import BotStatus
 from .customer import Customer
-from .notification import OrderNotification
+from .notification import OrderNotification, Parked
 from .order import Order
 
-__all__ = ["BotStatus", "Customer", "DeliveryAttempt", "Order", "OrderNotification"]
+__all__ = [
+    "BotStatus",
+    "Customer",
+    "DeliveryAttempt",
+    "Order",
+    "OrderNotification",
+    "Parked",
+]

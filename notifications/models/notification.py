@@ -17,27 +17,46 @@ if TYPE_CHECKING:
 MAX_FAILED_ATTEMPTS = 3
 
 
+class Parked(models.TextChoices):
+    """Why a notification that was not delivered is left alone."""
+
+    UNCERTAIN = "uncertain", _("Held: it may have arrived")
+    SUPERSEDED = "superseded", _("Replaced by a newer message")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+# To be sent: by itself, or when a person says so. At most one per order is open.
+OPEN = Q(processed=False, parked__in=["", Parked.UNCERTAIN])
+UNFINISHED = Q(
+    processed=False, parked="", failed_attempts_number__lt=MAX_FAILED_ATTEMPTS
+)
+GIVEN_UP = Q(processed=False) & (
+    Q(parked="", failed_attempts_number__gte=MAX_FAILED_ATTEMPTS)
+    | Q(parked=Parked.UNCERTAIN)
+)
+
+
 class OrderNotificationQuerySet(models.QuerySet["OrderNotification"]):
     """The states of a notification, by name."""
 
     def unfinished(self) -> "OrderNotificationQuerySet":
-        """Those still to be sent: not delivered, and not given up."""
-        return self.filter(
-            processed=False, failed_attempts_number__lt=MAX_FAILED_ATTEMPTS
-        )
+        """Those still to be sent: not delivered, not given up and not parked."""
+        return self.filter(UNFINISHED)
 
     def given_up(self) -> "OrderNotificationQuerySet":
-        """Those that failed for the last time and wait for a person."""
-        return self.filter(
-            processed=False, failed_attempts_number__gte=MAX_FAILED_ATTEMPTS
-        )
+        """Those that wait for a person: failed for the last time, or uncertain."""
+        return self.filter(GIVEN_UP)
+
+    def open(self) -> "OrderNotificationQuerySet":
+        """Those that are unfinished or given up: they may still be sent."""
+        return self.filter(OPEN)
 
     def retry(self) -> int:
         """Make the given-up ones due again with a fresh count; return how many."""
         using = router.db_for_write(self.model)
         with transaction.atomic(using=using):
             due = self.given_up().update(
-                failed_attempts_number=0, next_attempt_at=Now()
+                failed_attempts_number=0, next_attempt_at=Now(), parked=""
             )
             if due:
                 announce(using)
@@ -62,6 +81,16 @@ class OrderNotification(models.Model):
     failed_attempts_number = models.PositiveSmallIntegerField(
         _("Number of failed attempts"), default=0, db_default=0
     )
+    # A parked row is finished: nothing sends it, and its chat goes on without it.
+    parked = models.CharField(
+        _("Left alone"),
+        max_length=16,
+        choices=Parked,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+    )
     created_at = models.DateTimeField(_("Created"), db_default=Now(), editable=False)
     next_attempt_at = models.DateTimeField(
         _("Next attempt"), db_default=Now(), editable=False
@@ -82,21 +111,25 @@ class OrderNotification(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                name="one_notification_per_order",
+                name="one_open_notification_per_order",
                 fields=["order"],
-                condition=Q(order__isnull=False),
-            )
+                condition=Q(order__isnull=False) & OPEN,
+            ),
+            models.CheckConstraint(
+                name="notification_parked_is_known",
+                condition=Q(parked__in=["", *Parked.values]),
+            ),
         ]
         indexes = [
             models.Index(
                 name="notification_claim_order",
                 fields=["next_attempt_at", "id"],
-                condition=Q(processed=False, failed_attempts_number__lt=3),
+                condition=UNFINISHED,
             ),
             models.Index(
                 name="notification_chat_order",
                 fields=["tg_user_id", "id"],
-                condition=Q(processed=False, failed_attempts_number__lt=3),
+                condition=UNFINISHED,
             ),
         ]
 
@@ -118,5 +151,16 @@ class OrderNotification(models.Model):
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it failed for the last time and waits for a person."""
-        return not self.processed and self.failed_attempts_number >= MAX_FAILED_ATTEMPTS
+        """Whether it waits for a person: failed for the last time, or uncertain."""
+        if self.processed or self.is_dropped:
+            return False
+        failed = self.failed_attempts_number >= MAX_FAILED_ATTEMPTS
+        return failed or self.parked == Parked.UNCERTAIN
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it was replaced or cancelled before it was delivered."""
+        return not self.processed and self.parked in (
+            Parked.SUPERSEDED,
+            Parked.CANCELLED,
+        )

@@ -94,7 +94,7 @@ def test_two_orders_cannot_have_one_number() -> None:
         Order.objects.create(number="7", customer=Customer.objects.get())
 
 
-def test_an_order_cannot_have_two_notifications() -> None:
+def test_an_order_cannot_have_two_notifications_that_may_still_be_sent() -> None:
     order = Order.objects.create(number="7", customer=connected())
 
     with pytest.raises(IntegrityError), transaction.atomic():
