@@ -18,6 +18,7 @@ SETTLE_HOOKS = (
     "process_task_error",
     "select_claimable",
     "get_next_due_time",
+    "get_oldest_due_time",
     "record_successes",
     "record_uncounted",
     "postpone",
@@ -102,13 +103,28 @@ def check_queue(queue: AbstractTaskQueue) -> None:
                     "Remove isolation_level from its OPTIONS."
                 )
     except DatabaseError as error:
-        raise CommandError(
-            f"The database '{queue.database}' cannot be used: {str(error).strip()}"
-        ) from None
+        raise _unusable(queue, error) from None
     try:
         queue.check_ready()
     except ImproperlyConfigured as error:
         raise CommandError(str(error)) from None
+
+
+def explain_database_error(queue: AbstractTaskQueue, error: Exception) -> CommandError:
+    """Return what to tell a person: migrations are missing, or what the driver said."""
+    try:
+        _check_migrations(queue)
+    except CommandError as missing:
+        return missing
+    except DatabaseError:
+        pass  # The first error says more.
+    return _unusable(queue, error)
+
+
+def _unusable(queue: AbstractTaskQueue, error: Exception) -> CommandError:
+    return CommandError(
+        f"The database '{queue.database}' cannot be used: {str(error).strip()}"
+    )
 
 
 def _check_hooks(queue: AbstractTaskQueue) -> None:

@@ -85,6 +85,13 @@ class AbstractTaskQueue(ABC):
         """Return when the next task falls due by itself, if any will."""
         return None
 
+    def get_oldest_due_time(self) -> datetime | None:
+        """Return since when the task has been due that waits longest, if one does.
+
+        Only `worker_health` asks; without an answer it cannot tell a slow queue.
+        """
+        return None
+
     def record_successes(self, successes: Sequence[Success]) -> None:
         """Record tasks that succeeded, all at once, in the settle transaction.
 

@@ -111,6 +111,10 @@ class OrderNotificationQueue(AbstractTaskQueue):
             .first()
         )
 
+    def get_oldest_due_time(self) -> datetime | None:
+        due = self.select_claimable(self.read_startable(), ())
+        return due.values_list("next_attempt_at", flat=True).first()
+
     def limit_in_flight(self) -> int | None:
         """Return one while Telegram leaves sends without a clear answer."""
         return 1 if self._weather.is_on_trial else None
