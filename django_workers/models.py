@@ -27,10 +27,16 @@ class Queue(models.Model):
     stopped_by = models.CharField(
         _("Stopped by"), max_length=200, blank=True, default="", db_default=""
     )
+    stop_reason = models.CharField(
+        _("Why it was stopped"), max_length=200, blank=True, default="", db_default=""
+    )
+    # What its workers were told, to show: starts per second, over all of them.
+    rate = models.FloatField(_("Rate limit"), null=True)
 
     class Meta:
         verbose_name = _("Queue")
         verbose_name_plural = _("Queues")
+        permissions = [("pause_queue", "Can pause and resume queues")]
 
     def __str__(self) -> str:
         return self.name

@@ -65,14 +65,20 @@ def give_up_probe(name: str, using: str, epoch: int) -> None:
         announce(using)
 
 
-def stop_by_hand(name: str, using: str, *, by: str) -> None:
-    """Stop the queue until a person resumes it. Tasks in flight finish."""
+def stop_by_hand(name: str, using: str, *, by: str, reason: str = "") -> bool:
+    """Stop the queue until a person resumes it. Tasks in flight finish.
+
+    Return whether this did it: who stopped it first is remembered, and why.
+    """
     with write_transaction(using, durable=False):
         queues = Queue.objects.using(using)
         queues.get_or_create(pk=name)
-        queues.filter(pk=name, stopped_at=None).update(
-            stopped_at=database_now(using), stopped_by=by[:200]
+        stopped = queues.filter(pk=name, stopped_at=None).update(
+            stopped_at=database_now(using),
+            stopped_by=storable(by, 200),
+            stop_reason=storable(reason, 200),
         )
+    return bool(stopped)
 
 
 def resume_by_hand(name: str, using: str) -> None:
@@ -80,7 +86,7 @@ def resume_by_hand(name: str, using: str) -> None:
     with write_transaction(using, durable=False):
         queues = Queue.objects.using(using).select_for_update(no_key=True)
         if (queue := queues.filter(pk=name).first()) is not None:
-            queue.stopped_at, queue.stopped_by = None, ""
+            queue.stopped_at, queue.stopped_by, queue.stop_reason = None, "", ""
             _end(queue)
         parked = Q(worker=None) & ~Q(error="")
         Claim.objects.using(using).filter(parked, queue=name).delete()

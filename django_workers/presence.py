@@ -51,7 +51,9 @@ class Presence:
     def _ensure_queue(self) -> None:
         with write_transaction(self.queue.database):
             queues = Queue.objects.using(self.queue.database)
-            queues.get_or_create(pk=self.queue.queue_name)
+            row, _ = queues.get_or_create(pk=self.queue.queue_name)
+            if row.rate != self.queue.rate:
+                queues.filter(pk=row.pk).update(rate=self.queue.rate)
 
     async def register_anew(self) -> None:
         """Go on as a new worker: others have buried this one."""

@@ -889,6 +889,9 @@ def test_a_queue_says_in_words_how_it_is(manager: Client) -> None:
     hour = timedelta(hours=1)
     Queue.objects.create(pk="c", paused_until=now + hour, pause_reason="unreachable")
     Queue.objects.create(pk="d", paused_until=now - hour, pause_reason="unreachable")
+    Queue.objects.create(pk="e")
+    for name in "acd":
+        Worker.objects.create(queue_id=name, host="shop", pid=42)
 
     html = list_of(manager, "django_workers_queue")
 
@@ -896,6 +899,7 @@ def test_a_queue_says_in_words_how_it_is(manager: Client) -> None:
     assert "Остановлена вручную: Ольга" in html
     assert "Пауза до" in html
     assert "Проверяется, закончилась ли пауза: unreachable" in html
+    assert "С этой очередью никто не работает" in html
 
 
 def test_a_claim_says_in_words_how_it_is(manager: Client) -> None:

@@ -24,10 +24,16 @@ class Command(BaseCommand):
             default=getpass.getuser(),
             help="who paused it, to show (default: %(default)s)",
         )
+        parser.add_argument("--reason", default="", help="why, to show")
 
     def handle(self, *args: Any, **options: Any) -> None:
         queue = load_queue(options["task_queue_import_path"])
-        stop_by_hand(queue.queue_name, queue.database, by=options["by"])
+        stop_by_hand(
+            queue.queue_name,
+            queue.database,
+            by=options["by"],
+            reason=options["reason"],
+        )
         self.stdout.write(
             f"Queue {queue.queue_name} is paused. To go on: manage.py resume_queue"
         )
