@@ -19,7 +19,7 @@ from django.db import (
 )
 from django.utils import timezone
 
-from .events import emit
+from .events import emit, is_wanted
 from .models import Queue
 
 P = ParamSpec("P")
@@ -72,7 +72,8 @@ def database_now(using: str) -> datetime:
 
 def emit_on_commit(using: str, name: str, **facts: Any) -> None:
     """Tell of what happened once the transaction, which may be repeated, is through."""
-    transaction.on_commit(partial(emit, name, **facts), using=using)
+    if is_wanted(name):
+        transaction.on_commit(partial(emit, name, **facts), using=using)
 
 
 def storable(text: str, length: int = 2000) -> str:

@@ -1,10 +1,21 @@
 """Everything that happens in a worker: its stable name, its level and its words.
 
-One event is one log line. Nothing else in this app writes to the log.
+One event is one log line, and for some a signal that other code listens to. Nothing
+else in this app writes to the log or sends signals.
 """
 
 import logging
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.dispatch import Signal
+
+from . import signals
+from .delivering import MOST_WAITING, deliverer
+
+if TYPE_CHECKING:
+    from .outcomes import Attempt
 
 logger = logging.getLogger("django_workers")
 
@@ -57,7 +68,7 @@ _EVENTS: dict[str, tuple[int, str]] = {
     ),
     "task.postponed": (
         logging.INFO,
-        "Task %(task_id)s is postponed by %(seconds).1f s: %(reason_code)s. "
+        "Task %(task_id)s is postponed by %(delay).1f s: %(reason_code)s. "
         "%(description)s",
     ),
     "task.dropped": (
@@ -81,7 +92,11 @@ _EVENTS: dict[str, tuple[int, str]] = {
     ),
     "queue.paused": (
         logging.WARNING,
-        "Queue %(queue)s pauses for %(seconds).1f s: %(reason_code)s. %(description)s",
+        "Queue %(queue)s pauses for %(delay).1f s: %(reason_code)s. %(description)s",
+    ),
+    "queue.stopped": (
+        logging.WARNING,
+        "Queue %(queue)s is paused by hand, by %(by)s. %(description)s",
     ),
     "queue.resumed": (logging.INFO, "Queue %(queue)s goes on."),
     "queue.probe_crashed": (
@@ -97,14 +112,77 @@ _EVENTS: dict[str, tuple[int, str]] = {
         logging.WARNING,
         "New rows are found by polling for now: %(error)s.",
     ),
+    "receiver.failed": (
+        logging.ERROR,
+        "A receiver of %(signal)s failed, %(receiver)s: %(error)s",
+    ),
+    "receivers.slow": (
+        logging.ERROR,
+        "The receivers of signals do not keep up, %(waiting)s wait: some are not told.",
+    ),
+    "receivers.cut": (
+        logging.WARNING,
+        "The receivers of signals did not finish in time: %(waiting)s are not told.",
+    ),
+}
+
+_SIGNALS: dict[str, tuple[str, Signal]] = {
+    "task.succeeded": ("task_handled", signals.task_handled),
+    "task.failed": ("task_failed", signals.task_failed),
+    "task.postponed": ("task_postponed", signals.task_postponed),
+    "queue.paused": ("queue_paused", signals.queue_paused),
+    "queue.stopped": ("queue_paused", signals.queue_paused),
+    "queue.resumed": ("queue_resumed", signals.queue_resumed),
+    "worker.lost": ("worker_lost", signals.worker_lost),
 }
 
 
-def emit(name: str, *, exc_info: BaseException | None = None, **facts: Any) -> None:
-    """Write the event's line, with the traceback of `exc_info` when it is given."""
+def is_wanted(name: str) -> bool:
+    """Whether anybody reads the event's line or listens to its signal."""
+    if logger.isEnabledFor(_EVENTS[name][0]):
+        return True
+    return name in _SIGNALS and bool(_SIGNALS[name][1].receivers)
+
+
+def emit(
+    name: str,
+    *,
+    exc_info: BaseException | None = None,
+    attempt: "Attempt | None" = None,
+    **facts: Any,
+) -> None:
+    """Write the event's line, with the traceback of `exc_info` when it is given.
+
+    Whoever listens to its signal is told of the facts, and of the `attempt`, later.
+    """
     level, text = _EVENTS[name]
+    if attempt is not None:
+        facts["task_id"] = attempt.task_id
     if logger.isEnabledFor(level):
         extra = {"event": name, "facts": facts}
         # An empty dictionary would count as an argument without a place in the text.
         args = (facts,) if facts else ()
         logger.log(level, text, *args, exc_info=exc_info, extra=extra, stacklevel=2)
+    if name in _SIGNALS and (listened := _SIGNALS[name])[1].receivers:
+        if attempt is not None:
+            facts = facts | {"attempt": attempt, "duration": attempt.duration}
+        _tell(*listened, facts)
+
+
+def _tell(name: str, signal: Signal, facts: Mapping[str, Any]) -> None:
+    is_taken = deliverer.put(partial(_send, name, signal, facts))
+    if not is_taken and deliverer.refused == 1:
+        emit("receivers.slow", waiting=MOST_WAITING)
+
+
+def _send(name: str, signal: Signal, facts: Mapping[str, Any]) -> None:
+    """Call the receivers; Django writes down the tracebacks of those that fail."""
+    try:
+        answers = signal.send_robust(sender=None, **facts)
+    except (SystemExit, KeyboardInterrupt) as error:
+        # It ends neither the process nor the others' chance to hear of the next event.
+        emit("receiver.failed", signal=name, receiver="one", error=repr(error))
+        return
+    for receiver, answer in answers:
+        if isinstance(answer, Exception):
+            emit("receiver.failed", signal=name, receiver=receiver, error=repr(answer))

@@ -35,6 +35,7 @@ class Health:
     silent_workers: int
     stopped_at: datetime | None
     stopped_by: str
+    stop_reason: str
     paused_until: datetime | None
     pause_reason: str
     pause_description: str
@@ -87,6 +88,7 @@ def examine(queue: AbstractTaskQueue, *, max_age: timedelta | None = None) -> He
         silent_workers=len(workers) - live,
         stopped_at=row.stopped_at,
         stopped_by=row.stopped_by,
+        stop_reason=row.stop_reason,
         paused_until=row.paused_until,
         pause_reason=row.pause_reason,
         pause_description=row.pause_description,

@@ -30,6 +30,13 @@ class Attempt:
     def __post_init__(self) -> None:
         self.pk = self.item.pk
 
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the handler took; None when its end is not known."""
+        if self.finished_at is None:
+            return None
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
 
 @dataclass(slots=True)
 class Success:

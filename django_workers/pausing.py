@@ -78,6 +78,16 @@ def stop_by_hand(name: str, using: str, *, by: str, reason: str = "") -> bool:
             stopped_by=storable(by, 200),
             stop_reason=storable(reason, 200),
         )
+        if stopped:
+            emit_on_commit(
+                using,
+                "queue.stopped",
+                queue=name,
+                reason_code="by_hand",
+                description=reason,
+                delay=None,
+                by=by,
+            )
     return bool(stopped)
 
 
@@ -86,6 +96,8 @@ def resume_by_hand(name: str, using: str) -> None:
     with write_transaction(using, durable=False):
         queues = Queue.objects.using(using).select_for_update(no_key=True)
         if (queue := queues.filter(pk=name).first()) is not None:
+            if queue.stopped_at is not None or queue.paused_until is not None:
+                emit_on_commit(using, "queue.resumed", queue=name)
             queue.stopped_at, queue.stopped_by, queue.stop_reason = None, "", ""
             _end(queue)
         parked = Q(worker=None) & ~Q(error="")
@@ -106,9 +118,10 @@ def _prolong(queue: Queue, asked: PauseQueue, now: datetime) -> None:
         queue._state.db or "default",
         "queue.paused",
         queue=queue.name,
-        seconds=(until - now).total_seconds(),
         reason_code=asked.reason_code,
         description=asked.description,
+        delay=(until - now).total_seconds(),
+        by="",
     )
 
 

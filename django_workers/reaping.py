@@ -44,7 +44,13 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
                 _record(queue, claim, _give_back)
             claims.update(worker=None, held_until=database_now(using), alone=True)
         dead.delete()
-        emit_on_commit(using, "worker.lost", worker=str(dead), claims=len(lost))
+        emit_on_commit(
+            using,
+            "worker.lost",
+            queue=queue.queue_name,
+            worker=str(dead),
+            claims=len(lost),
+        )
 
 
 def _record(
@@ -77,6 +83,14 @@ def _count(queue: AbstractTaskQueue, attempt: Attempt) -> None:
         description=WorkerLost.description,
     )
     error.attempt = attempt
+    emit_on_commit(
+        queue.database,
+        "task.failed",
+        attempt=attempt,
+        queue=queue.queue_name,
+        reason_code=error.reason_code,
+        description=error.description,
+    )
     queue.process_task_error(attempt.item, error)
 
 

@@ -150,7 +150,7 @@ class Settler:
         self._emit(
             "task.postponed",
             attempt,
-            seconds=ending.delay.total_seconds(),
+            delay=ending.delay.total_seconds(),
             reason_code=ending.reason_code,
             description=ending.description,
         )
@@ -165,4 +165,6 @@ class Settler:
             self._emit("task.parked", outcome.attempt, exc_info=error)
 
     def _emit(self, name: str, attempt: Attempt, **facts: Any) -> None:
-        emit_on_commit(self.using, name, task_id=attempt.task_id, **facts)
+        emit_on_commit(
+            self.using, name, attempt=attempt, queue=self.queue.queue_name, **facts
+        )

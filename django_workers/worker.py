@@ -8,6 +8,7 @@ from uuid import UUID
 
 from .claiming import Claimed, Claimer, WorkerEvictedError
 from .database import DatabaseThread
+from .delivering import deliverer
 from .events import emit
 from .options import WorkerOptions
 from .outcomes import Attempt, Outcome
@@ -95,6 +96,7 @@ class Worker:
         heartbeat = self.presence.heartbeat
         async with AsyncExitStack() as stack:
             stack.callback(self._say_goodbye)
+            stack.push_async_callback(asyncio.to_thread, self._finish_telling)
             stack.push_async_callback(self._close_runner)
             stack.callback(self.database.close)
             await self.presence.register()
@@ -111,6 +113,12 @@ class Worker:
 
     async def _close_runner(self) -> None:
         self.is_stuck |= not await self.runner.close()
+
+    def _finish_telling(self) -> None:
+        """Let the receivers of signals finish, as long as the deadline leaves time."""
+        left = self._set_deadline() - self.loop.time()
+        if waiting := deliverer.wait(max(left, CLOSING_SECONDS)):
+            emit("receivers.cut", waiting=waiting)
 
     def _say_goodbye(self) -> None:
         heartbeat = self.presence.heartbeat

@@ -10,9 +10,10 @@ import pytest
 from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
+from django.dispatch import Signal
 
 import django_workers
-from django_workers import AbstractTaskQueue
+from django_workers import AbstractTaskQueue, signals
 from tests.support.tutorial import README, ROOT, RUSSIAN_README, read_blocks
 
 PUBLIC_NAMES = [
@@ -24,6 +25,7 @@ PUBLIC_NAMES = [
     "TaskError",
     "WorkerLost",
 ]
+SIGNALS = [name for name, value in vars(signals).items() if isinstance(value, Signal)]
 APP_READMES = [README, RUSSIAN_README]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *APP_READMES})
 RUSSIAN = [path for path in DOCUMENTS if path.name.endswith(".ru.md")]
@@ -169,6 +171,14 @@ def test_every_public_name_is_explained(document):
     ]
 
     assert unexplained == []
+
+
+@each_app_readme
+def test_every_signal_is_explained(document):
+    rows = table_rows(document)
+
+    assert [name for name in signals.__all__ if f"`{name}" not in prose(document)] == []
+    assert [name for name in SIGNALS if f"`{name}`" not in rows] == []
 
 
 @each_app_readme

@@ -111,8 +111,9 @@ def _explain(health: Health, problem: Problem) -> str:
             return f"no worker is alive{rest}."
         case Problem.STOPPED:
             by = f" by {health.stopped_by}" if health.stopped_by else ""
+            why = f": {health.stop_reason}" if health.stop_reason else ""
             return (
-                f"paused by hand{by} since {_time(health.stopped_at)}. "
+                f"paused by hand{by} since {_time(health.stopped_at)}{why}. "
                 "To go on: manage.py resume_queue"
             )
         case Problem.PAUSED:

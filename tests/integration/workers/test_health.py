@@ -109,13 +109,13 @@ def test_a_time_that_cannot_be_is_no_sign_of_life(worker, hours):
 
 
 def test_a_pause_by_hand_is_told_with_its_author(worker):
-    stop_by_hand("shop.Parcel", "default", by="Ann")
+    stop_by_hand("shop.Parcel", "default", by="Ann", reason="stocktaking")
 
     code, said = ask()
 
     assert code == 1
     assert said.startswith("Queue shop.Parcel: paused by hand by Ann since 20")
-    assert "manage.py resume_queue" in said
+    assert said.endswith(": stocktaking. To go on: manage.py resume_queue\n")
 
 
 def test_an_automatic_pause_is_told_with_its_reason_and_end(worker):
