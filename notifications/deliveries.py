@@ -21,7 +21,7 @@ from django_workers import (
 from django_workers.database import storable
 from django_workers.inserting import insert_rows
 
-from .models import Customer, DeliveryAttempt, OrderNotification
+from .models import Customer, DeliveryAttempt, OrderNotification, Parked
 from .verdicts import BLOCKED, FLOOD, UNCERTAIN_CODES
 
 # The process or the connection ended in the middle: it may have been delivered.
@@ -69,6 +69,7 @@ def record_failed(notification: OrderNotification, error: TaskError) -> None:
         last_error_code=error.reason_code,
         last_error=storable(error.description),
     )
+    _hold_if_uncertain(notification.pk, error.reason_code)
     if attempt is not None:
         row = _row(
             attempt,
@@ -103,11 +104,20 @@ def record_uncounted(
         # to wait.
         changes["next_attempt_at"] = _in(ending.delay)
     OrderNotification.objects.filter(pk=attempt.task_id).update(**changes)
+    _hold_if_uncertain(attempt.task_id, ending.reason_code)
 
 
 def may_have_arrived(reason_code: str) -> bool:
     """Whether the customer may have the message after an attempt that ended so."""
     return reason_code in CUT_OFF or reason_code in UNCERTAIN_CODES
+
+
+def _hold_if_uncertain(pk: Any, reason_code: str) -> None:
+    """Keep for a person what may have arrived, where a repeated message is worse."""
+    if settings.NOTIFICATIONS_UNCERTAIN == "hold" and may_have_arrived(reason_code):
+        # What was replaced or cancelled meanwhile stays so.
+        notifications = OrderNotification.objects.filter(pk=pk, parked="")
+        notifications.update(parked=Parked.UNCERTAIN)
 
 
 _COLUMNS = (

@@ -3,6 +3,7 @@
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from notifications.deliveries import may_have_arrived
 from notifications.models import Customer, Order, OrderNotification
 from notifications.reasons import explain
 from notifications.verdicts import BLOCKED
@@ -26,12 +27,7 @@ def of_notification(notification: OrderNotification) -> Badge:
     if notification.is_dropped and not facts_of(notification).sending:
         return Badge(tone="idle", words=notification.get_parked_display())
     if notification.is_given_up:
-        blocked = notification.last_error_code == BLOCKED
-        return Badge(
-            tone="bad",
-            words=_("Bot blocked") if blocked else _("Not delivered"),
-            more=explain(notification.last_error_code, notification.last_error),
-        )
+        return _given_up(notification)
     return _held(notification) or _due(notification)
 
 
@@ -51,6 +47,16 @@ def _delivered(notification: OrderNotification) -> Badge:
         return Badge(tone="good", words=_("Delivered"))
     moment = when(notification.processed_at)
     return Badge(tone="good", words=_("Delivered {time}").format(time=moment))
+
+
+def _given_up(notification: OrderNotification) -> Badge:
+    code = notification.last_error_code
+    words = _("Not delivered")
+    if code == BLOCKED:
+        words = _("Bot blocked")
+    elif may_have_arrived(code):
+        words = _("It may have arrived")
+    return Badge(tone="bad", words=words, more=explain(code, notification.last_error))
 
 
 def _held(notification: OrderNotification) -> Badge | None:

@@ -43,7 +43,7 @@ SETTINGS = {
     "NOTIFICATIONS_RETRY_DELAYS": "0.2,0.5",
     "NOTIFICATIONS_FLOOD_JITTER": "0.1",
     # At this rate two chats flood at once all the time, by chance.
-    "NOTIFICATIONS_FLOOD_WINDOW": "0.005",
+    "NOTIFICATIONS_FLOOD_WINDOW": "0.001",
     "NOTIFICATIONS_OUTAGE_PAUSES": "0.5,1,2",
     "NOTIFICATIONS_TOKEN_PAUSE": "1",
 }
