@@ -109,7 +109,11 @@ class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
 
     @admin.display(description=gettext_lazy("State"))
     def state_and_reason(self, notification: OrderNotification) -> SafeString:
-        badge = of_notification(notification).with_more()
+        return of_notification(notification).with_more()
+
+    @admin.display(description=gettext_lazy("State"))
+    def state_and_retry(self, notification: OrderNotification) -> SafeString:
+        badge = self.state_and_reason(notification)
         if notification.is_given_up:
             return format_html("{} {}", badge, self.retry_button(notification.pk))
         return badge
@@ -156,11 +160,13 @@ class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
         if obj is None:
             return [(None, {"fields": ["order_number", "tg_user_id"]})]
         facts = ["order_number", "tg_user_id", "failed_attempts_number", "created"]
+        may_retry = self.has_change_permission(request, obj)
+        state = "state_and_retry" if may_retry else "state_and_reason"
         if obj.order is not None:
             facts.insert(0, "order_link")
         return [
             (None, {"fields": facts}),
-            (_("Message"), {"fields": ["state_and_reason", "text", "history"]}),
+            (_("Message"), {"fields": [state, "text", "history"]}),
         ]
 
     def get_readonly_fields(
@@ -175,6 +181,7 @@ class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
             "failed_attempts_number",
             "created",
             "state_and_reason",
+            "state_and_retry",
             "text",
             "history",
         ]

@@ -1,5 +1,7 @@
 """The list of orders: each with the answer to "did the customer get it?"."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
@@ -70,7 +72,16 @@ class OrderList(RetryAdmin[Order]):
 
     @admin.display(description=gettext_lazy("Message"))
     def message(self, order: Order) -> SafeString:
-        badge = of_order(order).with_more()
+        return of_order(order).with_more()
+
+    @admin.display(description=gettext_lazy("Message"))
+    def message_and_retry(self, order: Order) -> SafeString:
+        badge = self.message(order)
         if any(notification.is_given_up for notification in order.notifications.all()):
             return format_html("{} {}", badge, self.retry_button(order.pk))
         return badge
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        may_retry = self.has_change_permission(request)
+        message = "message_and_retry" if may_retry else "message"
+        return ["number", "customer_link", "created", message]

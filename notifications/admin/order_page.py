@@ -26,6 +26,10 @@ class OrderPage(OrderList):
     def state(self, order: Order) -> SafeString:
         return self.message(order)
 
+    @admin.display(description=gettext_lazy("State"))
+    def state_and_retry(self, order: Order) -> SafeString:
+        return self.message_and_retry(order)
+
     @admin.display(description=gettext_lazy("Text"))
     def text(self, order: Order) -> SafeString:
         return format_html(
@@ -47,7 +51,9 @@ class OrderPage(OrderList):
     def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
         if obj is None:
             return super().get_fieldsets(request, obj)
-        message = ["state", "text", "history"]
+        may_retry = self.has_change_permission(request, obj)
+        state = "state_and_retry" if may_retry else "state"
+        message = [state, "text", "history"]
         if not obj.customer.is_reachable:
             message.insert(1, "invite")
         return [
@@ -61,5 +67,5 @@ class OrderPage(OrderList):
         """Keep what the customer was told: after it is made an order only reports."""
         if obj is None:
             return []
-        shown = ["customer_link", "created", "state", "text", "history", "invite"]
-        return ["number", "customer", *shown]
+        shown = ["customer_link", "created", "text", "history", "invite"]
+        return ["number", "customer", *shown, "state", "state_and_retry"]

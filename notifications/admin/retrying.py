@@ -1,73 +1,25 @@
 """«Retry»: makes given-up notifications due again, for one row or for many."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, PAGE_VAR
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from notifications.models.notification import OrderNotificationQuerySet
 
 from .desk import DeskAdmin, M
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retried:
-    """How many notifications were made due again, and how many were not and why."""
-
-    due_again: int
-    delivered: int
-    waiting: int
-
-    @property
-    def sentence(self) -> str:
-        """The numbers in words."""
-        parts = [
-            ngettext(
-                "{count} message will be sent again.",
-                "{count} messages will be sent again.",
-                self.due_again,
-            ).format(count=self.due_again)
-        ]
-        if self.delivered:
-            parts.append(
-                gettext("Skipped as delivered: {count}.").format(count=self.delivered)
-            )
-        if self.waiting:
-            parts.append(
-                gettext("Skipped as still waiting to be sent: {count}.").format(
-                    count=self.waiting
-                )
-            )
-        if not (self.due_again or self.delivered or self.waiting):
-            parts.append(gettext("There is no message that could be repeated."))
-        return " ".join(parts)
-
-
-def retry(notifications: OrderNotificationQuerySet, *, by: int | None) -> Retried:
-    """Make the given-up ones due again, noting each in the admin's log."""
-    with transaction.atomic():
-        retried = list(notifications.given_up().select_for_update())
-        result = Retried(
-            delivered=notifications.filter(processed=True).count(),
-            waiting=notifications.unfinished().count(),
-            due_again=notifications.retry(),
-        )
-        if by is not None and retried:
-            LogEntry.objects.log_actions(
-                by, retried, CHANGE, gettext("Retried."), single_object=False
-            )
-    return result
+from .retry import retry
+from .retry_found import RetryOfFound
 
 
 class RetryAdmin(DeskAdmin[M]):
@@ -80,9 +32,15 @@ class RetryAdmin(DeskAdmin[M]):
         raise NotImplementedError
 
     @admin.action(description=gettext_lazy("Retry"), permissions=["change"])
-    def retry_chosen(self, request: HttpRequest, queryset: QuerySet[M]) -> None:
+    def retry_chosen(
+        self, request: HttpRequest, queryset: QuerySet[M]
+    ) -> HttpResponse | None:
         """Retry what belongs to the chosen rows, and tell what was done."""
+        if request.POST.get("select_across") == "1":
+            # Perhaps a great many: the count is confirmed first.
+            return HttpResponseRedirect(self.retry_found_url(request))
         self._retry_and_tell(request, queryset)
+        return None
 
     def retry_button(self, pk: Any) -> SafeString:
         """Return a button, inside a list's or a page's form, that retries a row."""
@@ -93,10 +51,47 @@ class RetryAdmin(DeskAdmin[M]):
             gettext("Retry"),
         )
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = dict(extra_context or {})
+        if self.has_change_permission(request):
+            context["retry_found_url"] = self.retry_found_url(request)
+        return super().changelist_view(request, context)
+
     def get_urls(self) -> list[URLPattern]:
         view = require_POST(self.admin_site.admin_view(self.retry_view))
-        retry = path("<int:pk>/retry/", view, name=self._retry_name)
-        return [retry, *super().get_urls()]
+        found = self.admin_site.admin_view(self.retry_found_view)
+        return [
+            path("<int:pk>/retry/", view, name=self._retry_name),
+            path("retry/", found, name=f"{self._retry_name}_found"),
+            *super().get_urls(),
+        ]
+
+    def retry_found_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask first, then retry whatever the list of this address holds."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        try:
+            found = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(self._list_url)
+        rows = found.get_queryset(request)
+        return RetryOfFound(
+            request,
+            self.notifications_of(rows),
+            filtered=bool(found.get_filters_params() or found.query),
+            list_url=self._list_url,
+            context={**self.admin_site.each_context(request), "opts": self.opts},
+        ).answer()
+
+    def retry_found_url(self, request: HttpRequest) -> str:
+        """Return where everything is retried that the list of this request holds."""
+        address = reverse(f"admin:{self._retry_name}_found")
+        kept = request.GET.copy()
+        for name in (PAGE_VAR, ALL_VAR, ERROR_FLAG):
+            kept.pop(name, None)
+        return f"{address}?{kept.urlencode()}" if kept else address
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Retry one row, and go back to where the button was pressed."""
@@ -125,4 +120,8 @@ class RetryAdmin(DeskAdmin[M]):
             referer, {request.get_host()}, require_https=request.is_secure()
         ):
             return str(referer)
+        return self._list_url
+
+    @property
+    def _list_url(self) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
