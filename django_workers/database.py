@@ -19,6 +19,7 @@ from django.db import (
 )
 from django.utils import timezone
 
+from .connecting import prepare_connection
 from .events import emit, is_wanted
 from .models import Queue
 
@@ -98,16 +99,21 @@ def is_lock_timeout(error: Exception) -> bool:
 class DatabaseThread:
     """Runs functions one after the other in a thread that owns one connection.
 
+    `role` is what PostgreSQL shows the connection as.
     A lost database is retried with backoff until it is back; `give_up_at` (of the
     loop's clock) ends that while the worker is stopping. `had_trouble` is set when
     a COMMIT may have been applied though its answer was lost.
     """
 
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: str, role: str = "database") -> None:
         self.using = using
         self.had_trouble = False
         self.give_up_at: float | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._executor = ThreadPoolExecutor(
+            1,
+            thread_name_prefix="database",
+            initializer=partial(prepare_connection, using, role),
+        )
         self._busy_seconds = 0.0
         self._free_since = 0.0
 

@@ -10,6 +10,7 @@ from django.db import Error, connections
 from django.db.models import F
 from django.db.models.functions import Now
 
+from .connecting import prepare_connection
 from .errors import TaskError
 from .models import Worker
 from .outcomes import Outcome, Success
@@ -134,6 +135,7 @@ class Heartbeat(threading.Thread):
         return self.silent_seconds > FENCED_AFTER_BEATS * self.seconds
 
     def run(self) -> None:
+        prepare_connection(self.using, f"heartbeat {self.queue_name}")
         while not self._ended.wait(self.seconds):
             try:
                 self._beat()

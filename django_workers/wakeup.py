@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from django.db import Error, connections
 
+from .connecting import prepare_connection
 from .events import emit
 
 SQLITE_LOOK_SECONDS = 0.025
@@ -42,6 +43,7 @@ class Watcher(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
+        prepare_connection(self.using, f"watcher {self.table}")
         vendor = connections[self.using].vendor
         watch = {"sqlite": self._watch_sqlite, "postgresql": self._listen}.get(vendor)
         while watch is not None and not self._ended.is_set():

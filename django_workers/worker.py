@@ -31,7 +31,7 @@ class Worker:
     def __init__(self, queue: AbstractTaskQueue, options: WorkerOptions) -> None:
         self.queue = queue
         self.options = options
-        self.database = DatabaseThread(queue.database)
+        self.database = DatabaseThread(queue.database, f"worker {queue.queue_name}")
         self.claimer = Claimer(queue)
         self.settler = Settler(queue)
         self.runner = Runner(queue, options.concurrency, self._give_up)

@@ -15,6 +15,7 @@ from django.db import (
     transaction,
 )
 
+from django_workers.connecting import LIVELINESS
 from django_workers.database import (
     DatabaseThread,
     database_now,
@@ -144,6 +145,39 @@ def test_a_frozen_worker_cannot_hold_its_locks_for_ever():
     with write_transaction("default"):
         assert limits() == ["15s", "2s"]
     assert limits() == ["0", "0"]
+
+
+def test_a_server_that_vanished_is_noticed_within_seconds():
+    if connection.vendor != "postgresql":
+        pytest.skip("a file does not vanish")
+
+    def parameters():
+        connections["default"].ensure_connection()
+        return connections["default"].connection.info.get_parameters()
+
+    found, _ = run(parameters)
+
+    assert {name: found[name] for name in LIVELINESS} == {
+        name: str(value) for name, value in LIVELINESS.items()
+    }
+    assert "keepalives_idle" not in parameters()
+
+
+def test_what_the_project_says_of_its_connections_comes_first(monkeypatch):
+    if connection.vendor != "postgresql":
+        pytest.skip("only PostgreSQL shows names of connections")
+    own = {"keepalives_idle": 77, "application_name": "the shop"}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", own)
+
+    def look():
+        connections["default"].ensure_connection()
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SHOW application_name")
+            found = connections["default"].connection.info.get_parameters()
+            return cursor.fetchone()[0], found["keepalives_idle"]
+
+    assert run(look)[0] == ("the shop", "77")
+    assert connection.settings_dict["OPTIONS"] == own
 
 
 def test_time_goes_on_within_a_transaction():

@@ -149,6 +149,76 @@ def test_a_worker_goes_on_after_all_its_connections_were_ended():
         wait_until(same.exists, what="two beats")
 
 
+def end_connection(role):
+    """End the server's side of a worker's connection, as a failover would."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name LIKE %s",
+            [f"{role}%"],
+        )
+        return cursor.fetchone()[0]
+
+
+def test_the_server_shows_what_each_connection_of_a_worker_is_for():
+    if connection.vendor != "postgresql":
+        pytest.skip("a file does not tell who has it open")
+
+    def names():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT application_name FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            return {name for (name,) in cursor.fetchall()}
+
+    class Brisk(AsyncQueue):
+        heartbeat_seconds = 0.2
+
+    with working(Brisk()) as worker:
+        start_of(worker)
+        own = {"worker shop.Parcel", "heartbeat shop.Parcel", "watcher shop_parcel"}
+        wait_until(lambda: own <= names(), what="three connections")
+
+
+def test_a_worker_that_lost_its_listener_is_woken_again():
+    """Polling would find the row after a minute."""
+    if connection.vendor != "postgresql":
+        pytest.skip("a file has no connections to end")
+
+    with working(AsyncQueue(), poll_seconds=60) as worker:
+        start_of(worker)
+        for _ in range(2):
+            wait_until(lambda: end_connection("watcher"), what="a listener to end")
+            Parcel.objects.create()
+            wait_until(
+                lambda: not Parcel.objects.filter(done=False).exists(),
+                timeout=5,
+                what="the row",
+            )
+
+
+def test_a_row_of_a_plain_client_is_handled_at_once():
+    with working(AsyncQueue(), poll_seconds=60) as worker:
+        start_of(worker)
+        with other_client() as client:
+            client.execute("INSERT INTO shop_parcel DEFAULT VALUES")
+        wait_until(Parcel.objects.filter(done=True).exists, timeout=5, what="the row")
+
+
+def test_a_row_that_nobody_told_of_is_found_by_polling():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's data version tells of whatever anybody writes")
+
+    with working(AsyncQueue(), poll_seconds=0.3) as worker:
+        start_of(worker)
+        with other_client() as client:
+            # Triggers do not fire, as when a table is restored or replicated.
+            client.execute("SET session_replication_role = replica")
+            client.execute("INSERT INTO shop_parcel DEFAULT VALUES")
+        wait_until(Parcel.objects.filter(done=True).exists, timeout=5, what="the row")
+
+
 def test_two_idle_workers_look_seldom_and_write_nothing_but_heartbeats():
     queues = [CountingQueue(), CountingQueue()]
     for queue in queues:
