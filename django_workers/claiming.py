@@ -15,6 +15,7 @@ from .outcomes import Attempt
 from .pacing import Bucket
 from .pausing import take_probe
 from .task_queues import AbstractTaskQueue
+from .wakeup import announce
 
 # After a look saw a due task that another worker then took, or holds the lock for.
 EMPTY_HANDED_SECONDS = 0.05
@@ -270,3 +271,4 @@ def release_strangers(worker_id: int, using: str, known: Collection[UUID]) -> No
         )
         strangers.filter(alone=True).update(worker=None, held_until=database_now(using))
         strangers.filter(alone=False).delete()
+        announce(using)

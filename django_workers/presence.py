@@ -78,6 +78,5 @@ class Presence:
                 release_strangers, self.worker_id, self.queue.database, known
             )
 
-    async def leave(self, known: Collection[UUID]) -> None:
-        await self.release_strangers(known)
+    async def leave(self) -> None:
         await self.database(self.heartbeat.unregister)

@@ -15,6 +15,7 @@ from .errors import TaskError, WorkerLost
 from .models import Claim, Queue, Worker
 from .outcomes import Attempt
 from .task_queues import AbstractTaskQueue
+from .wakeup import announce
 
 
 def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
@@ -44,6 +45,7 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
                 _record(queue, claim, _give_back)
             claims.update(worker=None, held_until=database_now(using), alone=True)
         dead.delete()
+        announce(using)
         emit_on_commit(
             using,
             "worker.lost",

@@ -65,6 +65,7 @@ class Worker:
                         await self._settle_finished()
                         await self.prober.settle()
                         await self._bury_dead()
+                        await self._release_strangers()
                         wait_seconds = await self._claim_into_free_slots()
                         await self._wait_for_news(wait_seconds)
                 finally:
@@ -109,7 +110,8 @@ class Worker:
             yield
 
     async def _leave(self) -> None:
-        await self.presence.leave(self._known())
+        await self._release_strangers()
+        await self.presence.leave()
 
     async def _close_runner(self) -> None:
         self.is_stuck |= not await self.runner.close()
@@ -164,6 +166,9 @@ class Worker:
             worker_id, heartbeat = self.dead.popitem()
             await self.database(reap, self.queue, worker_id, heartbeat)
 
+    async def _release_strangers(self) -> None:
+        await self.presence.release_strangers(self._known())
+
     async def _claim_into_free_slots(self) -> float | None:
         """Claim and start what is due; return when to look again without news."""
         occupied, free, now = self._occupied(), self._free(), self.loop.time()
@@ -184,7 +189,8 @@ class Worker:
         if claimed.probe_epoch is not None:
             self.prober.start(claimed.probe_epoch, self.news.set)
         self.is_drained = self.options.drain and claimed.is_empty and not occupied
-        return claimed.wait_seconds
+        # What trouble may have left behind is given back before anything is waited for.
+        return 0.0 if self.database.had_trouble else claimed.wait_seconds
 
     def _occupied(self) -> int:
         return len(self.in_flight) + len(self.finished)
@@ -197,18 +203,13 @@ class Worker:
         return free
 
     async def _claim(self, free: int, occupied: int) -> Claimed:
-        await self.presence.release_strangers(self._known())
         try:
-            claimed = await self.database(
+            return await self.database(
                 self.claimer.claim, self.presence.worker_id, free, occupied
             )
         except WorkerEvictedError:
             await self.presence.register_anew()
             return Claimed(wait_seconds=0.0)
-        if self.database.had_trouble:
-            # Tasks of a claim whose answer was lost wait to be released.
-            claimed.wait_seconds = 0.0
-        return claimed
 
     def _known(self) -> list[UUID]:
         """Return the keys of the claims that this worker knows of."""

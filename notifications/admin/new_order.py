@@ -33,9 +33,13 @@ class OrderForm(ModelForm[Order]):
         number: str = self.cleaned_data["number"]
         if any(char.isspace() or not char.isprintable() for char in number):
             raise ValidationError(_("A number has no spaces in it."))
-        if Order.objects.filter(number=number).exclude(pk=self.instance.pk).exists():
-            raise ValidationError(_taken(number))
         return number
+
+    def validate_unique(self) -> None:
+        """Look once, so that no other words than ours tell of a number just taken."""
+        number = self.cleaned_data.get("number")
+        if number and Order.objects.filter(number=number).exists():
+            self.add_error("number", _taken(number))
 
 
 class NewOrder(DeskAdmin[Order]):

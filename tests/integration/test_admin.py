@@ -43,6 +43,7 @@ from tests.support.shop import (
     superuser,
     worker,
 )
+from tests.support.workers import in_thread
 
 pytestmark = pytest.mark.django_db
 
@@ -278,6 +279,33 @@ def test_two_submits_at_the_same_moment_make_one_order() -> None:
 
     assert (Order.objects.count(), OrderNotification.objects.count()) == (1, 1)
     assert sum("Заказ 105 уже есть." in html for html in pages) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_number_that_is_taken_while_the_form_is_checked_is_told() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite nobody else writes meanwhile")
+    customer, browser = connected(), Client()
+    browser.force_login(superuser())
+    looks: list[str] = []
+
+    def take_after_first_look(
+        execute: Any, sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        result = execute(sql, params, many, context)
+        if '"number" = %s' in sql:
+            looks.append(sql)
+            if len(looks) == 1:
+                in_thread(
+                    lambda: Order.objects.create(number="105", customer=customer)
+                ).join()
+        return result
+
+    with connection.execute_wrapper(take_after_first_look):
+        html = add_order(browser, "105", customer)
+
+    assert "Заказ 105 уже есть. Следующий свободный номер — 106." in html
+    assert (Order.objects.count(), OrderNotification.objects.count()) == (1, 1)
 
 
 def test_a_customer_who_is_not_connected_is_told_with_the_invite(

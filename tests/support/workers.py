@@ -30,37 +30,51 @@ from .waiting import wait_until
 ENDING_SECONDS = 20.0
 
 
-def drain(queue: AbstractTaskQueue, **options: Any) -> Worker:
-    """Run a worker in this thread until nothing is left, and return it."""
-    worker = Worker(queue, WorkerOptions(**{"drain": True} | options))
+def run(worker: Worker) -> None:
+    """Run a worker in this thread until it ends by itself."""
     try:
         asyncio.run(worker.run())
     finally:
         connections.close_all()
+
+
+def drain(queue: AbstractTaskQueue, **options: Any) -> Worker:
+    """Run a worker in this thread until nothing is left, and return it."""
+    worker = Worker(queue, WorkerOptions(**{"drain": True} | options))
+    run(worker)
     return worker
 
 
+def working(
+    queue: AbstractTaskQueue, **options: Any
+) -> contextlib.AbstractContextManager[Worker]:
+    """Run a worker of `queue` in a thread while the block lasts, then stop it."""
+    return working_as(Worker(queue, WorkerOptions(**options)))
+
+
 @contextlib.contextmanager
-def working(queue: AbstractTaskQueue, **options: Any) -> Iterator[Worker]:
-    """Run a worker in a thread while the block lasts, then stop it.
+def working_as(worker: Worker) -> Iterator[Worker]:
+    """Run `worker` in a thread while the block lasts, then stop it.
 
     What the worker raised is raised here.
     """
-    worker = Worker(queue, WorkerOptions(**options))
     raised: list[BaseException] = []
 
-    def run() -> None:
+    def record() -> None:
         try:
-            asyncio.run(worker.run())
+            run(worker)
         except BaseException as error:
             raised.append(error)
-        finally:
-            connections.close_all()
 
-    thread = threading.Thread(target=run, name="worker")
+    thread = threading.Thread(target=record, name="worker")
     thread.start()
     try:
         yield worker
+    except BaseException as error:
+        # What the block waited for may have failed to come for this reason.
+        for ended_by in raised:
+            error.add_note(f"The worker had ended already: {ended_by!r}")
+        raise
     finally:
         worker.stop()
         thread.join(ENDING_SECONDS)

@@ -2,16 +2,20 @@
 
 import threading
 import time
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
 
+from django_workers.claiming import release_strangers
+from django_workers.models import Claim
 from django_workers.models import Worker as WorkerRow
+from django_workers.reaping import reap
 from django_workers.wakeup import Watcher, announce
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue
 from tests.support.waiting import wait_until
-from tests.support.workers import other_client, start_of, working
+from tests.support.workers import make_worker, other_client, start_of, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,6 +92,28 @@ def test_an_announcement_is_news(news):
     quiet(news)
 
     announce("default")
+
+    wait_until(lambda: news, what="the news")
+
+
+def test_what_a_dead_worker_gives_back_is_news(news):
+    worker = make_worker(AsyncQueue())
+    quiet(news)
+
+    reap(AsyncQueue(), worker.pk, heartbeat=0)
+
+    wait_until(lambda: news, what="the news")
+
+
+def test_what_a_worker_in_trouble_gives_back_is_news(news):
+    queue, parcel = AsyncQueue(), Parcel.objects.create()
+    worker = make_worker(queue)
+    Claim.objects.create(
+        id=uuid4(), queue_id=queue.queue_name, task_id=str(parcel.pk), worker=worker
+    )
+    quiet(news)
+
+    release_strangers(worker.pk, "default", known=[])
 
     wait_until(lambda: news, what="the news")
 

@@ -9,6 +9,7 @@ import pytest
 from django.db import OperationalError, connection, connections
 
 from django_workers import PauseQueue, PostponeTask
+from django_workers.claiming import Claimer
 from django_workers.models import Claim, Queue
 from django_workers.models import Worker as WorkerRow
 from django_workers.options import WorkerOptions
@@ -25,8 +26,10 @@ from tests.support.workers import (
     locked_database,
     make_worker,
     other_client,
+    run,
     start_of,
     working,
+    working_as,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -717,33 +720,61 @@ def test_a_claim_that_a_fenced_worker_did_not_start_is_given_back():
 
     worker = Worker(queue, WorkerOptions(drain=True))
     worker.presence = LateFence(queue, worker.database, 1, worker._hear_of_dead)
-    asyncio.run(worker.run())
-    connections.close_all()
+    run(worker)
 
     assert [pk for pk, _ in queue.started] == [parcel.pk]
     assert all_done()
     assert has_no_claims()
 
 
+class Forgetful(Claimer):
+    """Its first claim is committed, but nobody hears of it."""
+
+    has_lost_an_answer = False
+
+    def claim(self, *args):
+        claimed = super().claim(*args)
+        if claimed.attempts and not self.has_lost_an_answer:
+            self.has_lost_an_answer = True
+            raise OperationalError("server closed the connection unexpectedly")
+        return claimed
+
+
+def forgetful_worker(queue, **options):
+    options = {"poll_seconds": 60, "stop_timeout_seconds": 2} | options
+    worker = Worker(queue, WorkerOptions(**options))
+    worker.claimer = Forgetful(queue)
+    return worker
+
+
 def test_claims_of_a_commit_whose_answer_was_lost_are_given_back_soon():
     queue = Recorded()
-    (parcel,) = make_parcels(1)
+    parcels = make_parcels(3)
+    worker = forgetful_worker(queue, drain=True, concurrency=2)
 
-    with working(queue, poll_seconds=60) as worker:
-        row = start_of(worker)
-        wait_until(all_done, what="the first task")
-        Parcel.objects.update(done=False, todo="")
-        Claim.objects.create(
-            id="00000000-0000-4000-8000-000000000002",
-            queue_id="shop.Parcel",
-            task_id=str(parcel.pk),
-            worker=row,
-        )
-        worker.database.had_trouble = True
-        make_parcels(1)
-        wait_until(all_done, SOON, "the stranger")
+    before = time.monotonic()
+    run(worker)
 
-    assert [pk for pk, _ in queue.started].count(parcel.pk) == 2
+    # Looking again by the clock would take longer.
+    assert time.monotonic() - before < 30
+    assert sorted(pk for pk, _ in queue.started) == [parcel.pk for parcel in parcels]
+    assert has_no_claims()
+
+
+def test_others_need_not_wait_for_a_worker_that_has_no_slot_for_its_lost_claims():
+    """Its first claim took the first two, and then it fills its slots with others."""
+    queue, others = Gate(), Gate()
+    parcels = make_parcels(4)
+
+    with working_as(forgetful_worker(queue, concurrency=2)):
+        wait_until(lambda: len(queue.started) == 2, what="two starts")
+        with working(others, concurrency=2):
+            wait_until(lambda: len(others.started) == 2, what="the other two")
+            others.open.set()
+        queue.open.set()
+        wait_until(all_done, what="the end")
+
+    assert sorted(others.started) == [parcel.pk for parcel in parcels[:2]]
 
 
 def test_a_clean_end_gives_back_claims_that_it_does_not_know():
