@@ -10,13 +10,17 @@ from django.db import OperationalError, connections
 from django.db.models import Model, QuerySet
 
 from .database import database_now, is_lock_timeout, write_transaction
-from .models import Claim, Queue, Worker
+from .inserting import insert_rows
+from .models import Claim, Queue
 from .outcomes import Attempt
 from .pacing import Bucket
 from .pausing import take_probe
+from .statements import is_registered, read_held_tasks, save_tokens
 from .task_queues import AbstractTaskQueue
 from .wakeup import announce
 
+# What a new claim says; the database has defaults for the rest.
+_COLUMNS = ("id", "queue_id", "task_id", "worker_id", "alone")
 # After a look saw a due task that another worker then took, or holds the lock for.
 EMPTY_HANDED_SECONDS = 0.05
 
@@ -47,9 +51,10 @@ class _Held:
 
     # The keys of all tasks that are not free to take.
     blocked: list[Any] = field(default_factory=list)
-    # Those of them that run next with nothing beside them, and those that are gone.
-    lone: dict[Any, Claim] = field(default_factory=dict)
-    stale: list[UUID] = field(default_factory=list)
+    # Those of them that run next with nothing beside them, and those that are gone:
+    # the claims on them.
+    lone: dict[Any, UUID | str] = field(default_factory=dict)
+    stale: list[UUID | str] = field(default_factory=list)
     # Whether this worker runs one of those right now.
     runs_alone: bool = False
     # Whether a task that is not free now will be by itself, sooner or later.
@@ -111,7 +116,7 @@ class Claimer:
         # The order matters under READ COMMITTED: lock, then what is in flight, then
         # what is pending. Whoever held the lock before has committed by now.
         row = self._read_queue(lock=True)
-        if not Worker.objects.using(self.using).filter(pk=worker_id).exists():
+        if not is_registered(self.using, worker_id):
             raise WorkerEvictedError
         now = database_now(self.using)
         if (closed := self._closed(row, now)) is not None:
@@ -147,7 +152,7 @@ class Claimer:
         if in_flight:
             return []
         claim, item = found
-        Claim.objects.using(self.using).filter(pk=claim.pk).delete()
+        Claim.objects.using(self.using).filter(pk=claim).delete()
         return self._take(worker_id, [item], alone=True)
 
     def _read_queue(self, *, lock: bool = False) -> Queue:
@@ -178,26 +183,26 @@ class Claimer:
 
     def _save(self, row: Queue, bucket: Bucket) -> None:
         row.tokens, row.tokens_at = bucket.tokens, bucket.at
-        row.save(using=self.using, update_fields=["tokens", "tokens_at"])
+        save_tokens(self.using, row.name, row.tokens, row.tokens_at)
 
     def _read_held(self, worker_id: int, now: datetime) -> _Held:
         held = _Held()
-        claims = Claim.objects.using(self.using).filter(queue=self.queue.queue_name)
-        for claim in claims.order_by("claimed_at", "pk"):
-            key = self.queue.parse_key(claim.task_id)
-            is_held = claim.held_until is not None and claim.held_until > now
-            if claim.worker_id is not None:
+        for task in read_held_tasks(self.using, self.queue.queue_name):
+            key = self.queue.parse_key(task.task_id)
+            if task.worker_id is not None:
                 held.comes_back = True
-                held.runs_alone |= claim.alone and claim.worker_id == worker_id
-            elif is_held and not claim.error:
+                held.runs_alone |= task.alone and task.worker_id == worker_id
+            elif task.is_parked:
+                pass
+            elif task.held_until is not None and task.held_until > now:
                 held.comes_back = True
                 held.next_release = min(
-                    filter(None, [held.next_release, claim.held_until])
+                    filter(None, [held.next_release, task.held_until])
                 )
-            elif claim.alone and not claim.error:
-                held.lone[key] = claim
-            elif not claim.error:
-                held.stale.append(claim.pk)
+            elif task.alone:
+                held.lone[key] = task.claim
+            else:
+                held.stale.append(task.claim)
                 continue
             if key is not None:
                 held.blocked.append(key)
@@ -211,11 +216,11 @@ class Claimer:
         there = set(
             self.queue.read_startable().filter(pk__in=keys).values_list("pk", flat=True)
         )
-        gone = [claim.pk for key, claim in held.lone.items() if key not in there]
+        gone = [claim for key, claim in held.lone.items() if key not in there]
         held.stale += gone
         held.lone = {key: held.lone[key] for key in held.lone if key in there}
 
-    def _find_lone(self, held: _Held) -> tuple[Claim, Model] | None:
+    def _find_lone(self, held: _Held) -> tuple[UUID | str, Model] | None:
         """Return a task whose worker died with others in flight, if one is due."""
         for key, claim in held.lone.items():
             others = [other for other in held.blocked if other != key]
@@ -235,16 +240,12 @@ class Claimer:
             Attempt(key=uuid4(), task_id=self.queue.get_task_id(item), item=item)
             for item in different.values()
         ]
-        Claim.objects.using(self.using).bulk_create(
-            Claim(
-                pk=attempt.key,
-                queue_id=self.queue.queue_name,
-                task_id=str(attempt.pk),
-                worker_id=worker_id,
-                alone=alone,
-            )
+        name = self.queue.queue_name
+        rows = [
+            (attempt.key, name, str(attempt.pk), worker_id, alone)
             for attempt in attempts
-        )
+        ]
+        insert_rows(Claim, _COLUMNS, rows, using=self.using)
         return attempts
 
     def _seconds_to_next_due(self, held: _Held, now: datetime) -> float | None:

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from .connecting import prepare_connection
 from .events import emit, is_wanted
-from .models import Queue
+from .statements import begin_writing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +48,7 @@ def write_transaction(using: str, *, durable: bool = True) -> Iterator[None]:
     connection = connections[using]
     with transaction.atomic(using=using, durable=durable):
         if connection.vendor == "sqlite":
-            Queue.objects.using(using).filter(pk="").update(tokens=0)
+            begin_writing(using)
         elif connection.vendor == "postgresql" and durable:
             # For this transaction only: a pooler may hand its session to others.
             with connection.cursor() as cursor:

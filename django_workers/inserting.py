@@ -1,9 +1,11 @@
 """Inserts many rows at once, without making model instances of them."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.db import connections, models
 
 
@@ -17,42 +19,72 @@ def insert_rows(
 ) -> None:
     """Insert `rows` of values for the fields named by `columns` (attribute names).
 
-    A fifth of the time of `bulk_create`, which counts in a queue's inner loop: fields
-    that are not named get the database's defaults, and nothing is read back.
+    A tenth of the time of `bulk_create`, which counts in a queue's inner loop: fields
+    that are not named get the database's defaults, and nothing is read back. Numbers,
+    texts, booleans, UUIDs, dates with time and None are understood.
     """
-    connection = connections[using]
-    sql, adapters = _plan(model, tuple(columns), using, ignore_conflicts)
-    adapted = [
-        tuple(
-            adapt(value) if adapt is not None and value is not None else value
-            for adapt, value in zip(adapters, row, strict=True)
-        )
-        for row in rows
-    ]
-    if adapted:
-        with connection.cursor() as cursor:
-            cursor.executemany(sql, adapted)
+    names = tuple(columns)
+    plan = _plan(model, names, using, ignore_conflicts)
+    adapted = [list(row) for row in rows]
+    if not adapted:
+        return
+    for place, adapt in plan.adapters:
+        for row in adapted:
+            if row[place] is not None:
+                row[place] = adapt(row[place])
+    with connections[using].cursor() as cursor:
+        if plan.takes_json:
+            # One parameter for all: to pass on each value apart takes twice as long.
+            records = [dict(zip(names, row, strict=True)) for row in adapted]
+            cursor.execute(plan.sql, [json.dumps(records)])
+        else:
+            cursor.executemany(plan.sql, adapted)
 
 
-@lru_cache
-def _plan(
-    model: type[models.Model],
-    columns: tuple[str, ...],
-    using: str,
-    ignore_conflicts: bool,
-) -> tuple[str, list[Callable[[Any], Any] | None]]:
-    connection = connections[using]
-    by_attribute = {field.attname: field for field in model._meta.concrete_fields}
-    fields = [by_attribute[column] for column in columns]
-    quote = connection.ops.quote_name
-    names = ", ".join(quote(str(field.column)) for field in fields)
-    marks = ", ".join(["%s"] * len(fields))
-    table = quote(model._meta.db_table)
-    # Names come from the model and are quoted; values travel apart from the text.
-    sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
-    if ignore_conflicts:
-        sql += " ON CONFLICT DO NOTHING"
-    return sql, [_adapter(field, using) for field in fields]
+class _Plan:
+    """The statement for one table, and how its values are written down."""
+
+    def __init__(
+        self,
+        model: type[models.Model],
+        attributes: Sequence[str],
+        using: str,
+        ignore_conflicts: bool,
+    ) -> None:
+        connection = connections[using]
+        quote = connection.ops.quote_name
+        by_attribute = {field.attname: field for field in model._meta.concrete_fields}
+        fields = [by_attribute[attribute] for attribute in attributes]
+        self.takes_json = connection.vendor == "postgresql"
+        adapters = [_adapter(field, using) for field in fields]
+        self.adapters = [(i, adapt) for i, adapt in enumerate(adapters) if adapt]
+        table = quote(model._meta.db_table)
+        names = ", ".join(quote(str(field.column)) for field in fields)
+        if self.takes_json:
+            source = ", ".join(map(quote, attributes))
+            typed = ", ".join(
+                f"{quote(attribute)} {_bare_type(field, using)}"
+                for attribute, field in zip(attributes, fields, strict=True)
+            )
+            values = f"SELECT {source} FROM json_to_recordset(%s) AS r({typed})"  # noqa: S608
+        else:
+            values = f"VALUES ({', '.join(['%s'] * len(fields))})"
+        # Names come from the model and are quoted; values travel apart from the text.
+        self.sql = f"INSERT INTO {table} ({names}) {values}"  # noqa: S608
+        if ignore_conflicts:
+            self.sql += " ON CONFLICT DO NOTHING"
+
+
+_plan = lru_cache(_Plan)
+
+
+def _bare_type(field: "models.Field[Any, Any]", using: str) -> str:
+    """Return the column's type; a text's limit is the table's to check, not a cast's.
+
+    A cast to varchar(n) would cut what is too long, and tell nobody.
+    """
+    column_type = str(field.rel_db_type(connections[using]))
+    return "text" if column_type.startswith("varchar") else column_type
 
 
 def _adapter(
@@ -61,9 +93,15 @@ def _adapter(
     """Return what turns a value into the driver's, where the driver cannot itself."""
     connection = connections[using]
     if isinstance(field, models.DateTimeField):
+        if connection.vendor == "postgresql":
+            return str
+        if connection.vendor == "sqlite" and settings.USE_TZ:
+            # The same text as Django's, which asks the lazy settings for each value.
+            zone = connection.timezone
+            return lambda value: str(value.astimezone(zone).replace(tzinfo=None))
         return connection.ops.adapt_datetimefield_value
     if isinstance(field, models.UUIDField):
         if connection.features.has_native_uuid_field:
-            return None
+            return str
         return lambda value: value.hex
     return None

@@ -16,6 +16,7 @@ from .errors import PauseQueue, PostponeTask, TaskError
 from .models import Claim, Queue
 from .outcomes import Attempt, Outcome, Success
 from .pausing import pause
+from .statements import delete_claims, lock_claims
 from .task_queues import AbstractTaskQueue
 
 # How long a task that was handled but not marked as done is kept from running again.
@@ -60,7 +61,8 @@ class Settler:
             # Locks in the order of claiming: the queue's row, then claims, then tasks.
             if pauses:
                 pause(self._lock_queue(), pauses, now)
-            ours = self._lock_claims(outcomes)
+            # Claims that are not ours any more were reaped.
+            ours = lock_claims(self.using, [o.attempt.key for o in outcomes])
             if successes:
                 self.queue.record_successes(successes)
             pending = self._read_pending(outcomes)
@@ -69,8 +71,9 @@ class Settler:
                 until = self._record(outcome, ours, pending, now)
                 if until is not None and outcome.attempt.key in ours:
                     holds[outcome.attempt.key] = until
+            if done := ours - holds.keys():
+                delete_claims(self.using, done)
             claims = Claim.objects.using(self.using)
-            claims.filter(pk__in=ours - holds.keys()).delete()
             for key, until in holds.items():
                 claims.filter(pk=key).update(worker=None, held_until=until, alone=False)
 
@@ -78,20 +81,21 @@ class Settler:
         queues = Queue.objects.using(self.using).select_for_update(no_key=True)
         return queues.get(pk=self.queue.queue_name)
 
-    def _lock_claims(self, outcomes: Sequence[Outcome]) -> set[UUID]:
-        """Lock and return the claims that are still ours; others were reaped."""
-        claims = Claim.objects.using(self.using).select_for_update().order_by("pk")
-        keys = [outcome.attempt.key for outcome in outcomes]
-        return set(
-            claims.filter(pk__in=keys, worker__isnull=False).values_list(
-                "pk", flat=True
-            )
-        )
-
     def _read_pending(self, outcomes: Sequence[Outcome]) -> dict[Any, Any]:
-        """Read again what is still pending: others may have changed it meanwhile."""
-        keys = [outcome.attempt.pk for outcome in outcomes]
-        return {item.pk: item for item in self.queue.read_pending().filter(pk__in=keys)}
+        """Read again what is still pending: others may have changed it meanwhile.
+
+        Of what succeeded, hardly anything is; so of that, only the keys are read.
+        """
+        pending = self.queue.read_pending()
+        done = [o.attempt.pk for o in outcomes if isinstance(o.ending, Success)]
+        rest = [o.attempt.pk for o in outcomes if not isinstance(o.ending, Success)]
+        items: dict[Any, Any] = {}
+        if done:
+            left = pending.order_by().filter(pk__in=done)
+            items |= dict.fromkeys(left.values_list("pk", flat=True), True)
+        if rest:
+            items |= {item.pk: item for item in pending.filter(pk__in=rest)}
+        return items
 
     def _record(
         self,

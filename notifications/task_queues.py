@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from django_workers import (
@@ -32,6 +32,21 @@ from .weather import Weather
 MOST_CONNECTIONS = 1024
 # The transport keeps its own deadlines; this one is for what they do not foresee.
 SPARE_SECONDS = 30.0
+
+
+# Built once: to put a query together takes longer than to run it.
+_FIRST_OF_ITS_CHAT = ~Exists(
+    OrderNotification.objects.unfinished().filter(
+        tg_user_id=OuterRef("tg_user_id"), pk__lt=OuterRef("pk")
+    )
+)
+_NOT_SILENCED = ~Exists(
+    Customer.objects.filter(
+        tg_user_id=OuterRef("tg_user_id"), unsubscribed_at__isnull=False
+    )
+)
+_DUE = Q(next_attempt_at__lte=Now())
+_NOT_NEEDED_TO_SEND = ("created_at", "processed_at", "last_error_code", "last_error")
 
 
 class DeliveryError(TaskError):
@@ -89,19 +104,11 @@ class OrderNotificationQueue(AbstractTaskQueue):
 
         A chat whose customer said /stop has nothing due.
         """
-        earlier = OrderNotification.objects.unfinished().filter(
-            tg_user_id=OuterRef("tg_user_id"), pk__lt=OuterRef("pk")
-        )
-        silenced = Customer.objects.filter(
-            tg_user_id=OuterRef("tg_user_id"), unsubscribed_at__isnull=False
-        )
-        due = queryset.filter(
-            ~Exists(earlier), ~Exists(silenced), next_attempt_at__lte=Now()
-        )
+        due = queryset.filter(_FIRST_OF_ITS_CHAT, _NOT_SILENCED, _DUE)
         if in_flight:
             busy = OrderNotification.objects.filter(pk__in=in_flight)
             due = due.exclude(tg_user_id__in=busy.values("tg_user_id"))
-        return due.order_by("next_attempt_at", "pk")
+        return due.order_by("next_attempt_at", "pk").defer(*_NOT_NEEDED_TO_SEND)
 
     def get_next_due_time(self) -> datetime | None:
         later = OrderNotification.objects.unfinished().filter(next_attempt_at__gt=Now())

@@ -1,0 +1,107 @@
+"""The engine's own statements of its inner loop, spelt out.
+
+To put such a small query together takes the ORM longer than the database takes to run
+it. What happens now and then is left to the ORM.
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connections
+
+from .models import Claim, Queue, Worker
+
+
+class HeldTask(NamedTuple):
+    """A claim as a look at the queue sees it: its own key, and the task's as text."""
+
+    claim: UUID | str
+    task_id: str
+    worker_id: int | None
+    held_until: datetime | None
+    alone: bool
+    is_parked: bool
+
+
+def begin_writing(using: str) -> None:
+    """Take the right to write, by a write that changes nothing."""
+    _execute(using, "UPDATE {queue} SET tokens = 0 WHERE name = ''")
+
+
+def is_registered(using: str, worker_id: int) -> bool:
+    """Tell whether the worker's row is there."""
+    return bool(_execute(using, "SELECT 1 FROM {worker} WHERE id = %s", worker_id))
+
+
+def save_tokens(using: str, queue: str, tokens: float, at: datetime | None) -> None:
+    """Write down how many rate tokens were left at that time."""
+    moment = connections[using].ops.adapt_datetimefield_value(at)
+    sql = "UPDATE {queue} SET tokens = %s, tokens_at = %s WHERE name = %s"
+    _execute(using, sql, tokens, moment, queue)
+
+
+def read_held_tasks(using: str, queue: str) -> Iterator[HeldTask]:
+    """Yield every claim of the queue, the oldest first."""
+    rows = _execute(
+        using,
+        "SELECT id, task_id, worker_id, held_until, alone, error <> '' FROM {claim} "
+        "WHERE queue_id = %s ORDER BY claimed_at, id",
+        queue,
+    )
+    for key, task_id, worker_id, until, alone, is_parked in rows:
+        held_until = None if until is None else _as_datetime(using, until)
+        yield HeldTask(
+            key, task_id, worker_id, held_until, bool(alone), bool(is_parked)
+        )
+
+
+def lock_claims(using: str, keys: Collection[UUID]) -> set[UUID]:
+    """Lock those of the claims that a worker still has, and return their keys."""
+    sql = "SELECT id FROM {claim} WHERE id {among} AND worker_id IS NOT NULL"
+    if connections[using].features.has_select_for_update:
+        # In one order for everybody, so that nobody waits in a circle.
+        sql += " ORDER BY id FOR UPDATE"
+    found = {row[0] for row in _execute_for(using, sql, keys)}
+    return {key for key in keys if key in found or key.hex in found}
+
+
+def delete_claims(using: str, keys: Collection[UUID]) -> None:
+    """Delete these claims."""
+    _execute_for(using, "DELETE FROM {claim} WHERE id {among}", keys)
+
+
+def _execute(using: str, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Run a statement and return its rows, if it is one that has any."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(_with_names(using, sql), values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _execute_for(using: str, sql: str, keys: Collection[UUID]) -> list[tuple[Any, ...]]:
+    if connections[using].features.has_native_uuid_field:
+        among = "= ANY(%s::uuid[])"
+        values = ["{" + ",".join(key.hex for key in keys) + "}"]
+    else:
+        among = f"IN ({', '.join(['%s'] * len(keys))})"
+        values = [key.hex for key in keys]
+    return _execute(using, sql.replace("{among}", among), *values)
+
+
+@lru_cache
+def _with_names(using: str, sql: str) -> str:
+    quote = connections[using].ops.quote_name
+    for model in (Queue, Worker, Claim):
+        name = quote(model._meta.db_table)
+        sql = sql.replace("{" + model._meta.model_name + "}", name)
+    return sql
+
+
+def _as_datetime(using: str, value: Any) -> datetime:
+    """Return what the column holds; a database without dates has texts."""
+    connection = connections[using]
+    convert = getattr(connection.ops, "convert_datetimefield_value", None)
+    moment: datetime = convert(value, None, connection) if convert else value
+    return moment
