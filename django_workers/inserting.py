@@ -70,7 +70,7 @@ class _Plan:
         else:
             values = f"VALUES ({', '.join(['%s'] * len(fields))})"
         # Names come from the model and are quoted; values travel apart from the text.
-        self.sql = f"INSERT INTO {table} ({names}) {values}"  # noqa: S608
+        self.sql = f"INSERT INTO {table} ({names}) {values}"
         if ignore_conflicts:
             self.sql += " ON CONFLICT DO NOTHING"
 

@@ -93,9 +93,9 @@ def _execute_for(using: str, sql: str, keys: Collection[UUID]) -> list[tuple[Any
 @lru_cache
 def _with_names(using: str, sql: str) -> str:
     quote = connections[using].ops.quote_name
-    for model in (Queue, Worker, Claim):
-        name = quote(model._meta.db_table)
-        sql = sql.replace("{" + model._meta.model_name + "}", name)
+    tables = {"{queue}": Queue, "{worker}": Worker, "{claim}": Claim}
+    for mark, model in tables.items():
+        sql = sql.replace(mark, quote(model._meta.db_table))
     return sql
 
 
