@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
+from .database import storable
 from .health import count_live
 from .models import Claim, Queue, Worker
 from .pausing import resume_by_hand, stop_by_hand
@@ -147,8 +148,9 @@ class QueueAdmin(ReadOnlyAdmin[Queue]):
     def pause_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Stop the queue until a person resumes it."""
         queue = self._pausable(request, object_id)
-        person, reason = request.user.get_username(), request.POST.get("reason", "")
-        if stop_by_hand(queue.pk, self._using, by=person, reason=reason.strip()):
+        person = request.user.get_username()
+        reason = storable(request.POST.get("reason", "").strip(), 200)
+        if stop_by_hand(queue.pk, self._using, by=person, reason=reason):
             self.log_change(request, queue, f"{_('Paused.')} {reason}".strip())
             words = _("The queue is paused. What is in flight will finish.")
             self.message_user(request, words, messages.SUCCESS)
