@@ -18,10 +18,7 @@ from django.utils import timezone
 from django_workers.wakeup import announce
 
 from .models import Customer, Order, OrderNotification
-from .verdicts import BLOCKED
-
-# Refusals that end when the customer presses Start or unblocks the bot.
-ENDED_BY_START = frozenset({BLOCKED, "not_started", "chat_not_found"})
+from .verdicts import ENDED_BY_START
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

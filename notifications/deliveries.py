@@ -22,7 +22,7 @@ from django_workers.database import storable
 from django_workers.inserting import insert_rows
 
 from .models import Customer, DeliveryAttempt, OrderNotification, Parked
-from .verdicts import BLOCKED, FLOOD, UNCERTAIN_CODES
+from .verdicts import BLOCKED, ENDED_BY_START, FLOOD, UNCERTAIN_CODES
 
 # The process or the connection ended in the middle: it may have been delivered.
 CUT_OFF = frozenset({WorkerLost.reason_code, "timeout", "interrupted"})
@@ -59,13 +59,12 @@ def record_failed(notification: OrderNotification, error: TaskError) -> None:
     A refusal that a later Start or unblocking has overtaken does not count.
     """
     attempt = error.attempt
-    overtaken = error.reason_code == BLOCKED and not _mark_blocked(
-        notification.tg_user_id, attempt
+    overtaken = error.reason_code in ENDED_BY_START and _is_overtaken(
+        error, notification.tg_user_id
     )
-    delay = timedelta(0) if overtaken else _retry_delay(notification, error)
     OrderNotification.objects.filter(pk=notification.pk).update(
         failed_attempts_number=F("failed_attempts_number") + (0 if overtaken else 1),
-        next_attempt_at=_in(delay),
+        next_attempt_at=_in(_retry_delay(notification, error)),
         last_error_code=error.reason_code,
         last_error=storable(error.description),
     )
@@ -182,13 +181,21 @@ def _in(delay: timedelta) -> "ExpressionWrapper[Any]":
     return ExpressionWrapper(Now() + delay, output_field=DateTimeField())
 
 
-def _mark_blocked(chat_id: int, attempt: Attempt | None) -> bool:
-    """Mark the customer as having blocked the bot; False if they came back since."""
-    customer = Customer.objects.filter(tg_user_id=chat_id)
-    if (
-        attempt is not None
-        and customer.filter(started_at__gt=attempt.started_at).exists()
-    ):
+def _is_overtaken(error: TaskError, chat_id: int) -> bool:
+    """Whether the customer has pressed Start, or unblocked, since the attempt began.
+
+    If not, and the refusal says so, they are marked as having blocked the bot. Their
+    row is locked: a Start at this moment comes before, or finds what is given up here.
+    """
+    customers = Customer.objects.select_for_update(no_key=True)
+    customer = customers.filter(tg_user_id=chat_id).first()
+    if customer is None or error.attempt is None:
         return False
-    customer.filter(blocked_at=None).update(blocked_at=Now())
-    return True
+    # The earliest moment that the refusal can tell of.
+    began_at = error.attempt.started_at
+    if customer.started_at is not None and customer.started_at > began_at:
+        return True
+    if error.reason_code == BLOCKED and customer.blocked_at is None:
+        customer.blocked_at = began_at
+        customer.save(update_fields=["blocked_at"])
+    return False

@@ -1,5 +1,6 @@
 """Order notifications as a queue: which may be sent, how, and what becomes of them."""
 
+import logging
 import random
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ from .models.notification import UNFINISHED
 from .telegram import BotApiClient
 from .verdicts import Kind, Verdict, judge
 from .weather import Weather
+
+logger = logging.getLogger("notifications")
 
 # The worker limits how many sends are in flight; the client only must not.
 MOST_CONNECTIONS = 1024
@@ -165,10 +168,22 @@ class OrderNotificationQueue(AbstractTaskQueue):
             case Kind.FLOOD:
                 delay = _flood_delay(verdict)
             case Kind.TOKEN_REJECTED:
+                self._complain_of_token(verdict)
                 delay = timedelta(seconds=settings.NOTIFICATIONS_TOKEN_PAUSE)
             case _:
                 delay = timedelta(seconds=self._weather.next_outage_pause())
         return PauseQueue(delay, verdict.reason_code, verdict.description)
+
+    def _complain_of_token(self, verdict: Verdict) -> None:
+        """Tell the operator, once until the token works again."""
+        if not self._weather.token_is_rejected:
+            self._weather.token_is_rejected = True
+            logger.error(
+                "Telegram rejects the bot's token (%s): nothing is sent until it works "
+                "again. If it was changed, copy the new one from @BotFather into .env "
+                "(TG_BOT_TOKEN=...) and restart",
+                verdict.description,
+            )
 
     async def probe(self) -> None:
         """Pass when Telegram answers and knows the token."""
@@ -176,6 +191,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
         if verdict.kind is not Kind.ACCEPTED:
             raise self._pause(verdict)
         self._weather.has_passed_probe = True
+        self._weather.token_is_rejected = False
 
     def _get_client(self) -> BotApiClient:
         """Return the worker's one client; it belongs to the loop that asks first."""

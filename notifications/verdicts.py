@@ -261,6 +261,8 @@ NOBODY_ANSWERED: Final = {
 FLOOD: Final = "flood"
 # The customer has blocked the bot.
 BLOCKED: Final = "blocked_by_user"
+# Refusals that end when the customer presses Start or unblocks the bot.
+ENDED_BY_START: Final = frozenset({BLOCKED, "not_started", "chat_not_found"})
 # After these the customer may have the message although we hold no receipt.
 UNCERTAIN_CODES: Final = frozenset(
     {

@@ -13,6 +13,7 @@ class Weather:
     uncertain_in_a_row: int = 0
     outages_in_a_row: int = 0
     has_passed_probe: bool = False
+    token_is_rejected: bool = False
     flooded_chat: int | None = None
     flooded_at: float = float("-inf")
 
@@ -44,4 +45,4 @@ class Weather:
     def clear_up(self) -> None:
         """Take note of a clear answer: Telegram works."""
         self.uncertain_in_a_row = self.outages_in_a_row = 0
-        self.has_passed_probe = False
+        self.has_passed_probe = self.token_is_rejected = False

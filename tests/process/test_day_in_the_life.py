@@ -122,7 +122,8 @@ class Day:
         self.later.append((time.monotonic() + seconds, act))
 
     def _note(self, what: str) -> None:
-        self.log.append(f"{time.monotonic() - self.started:5.1f} s: {what}")
+        seconds, requests = time.monotonic() - self.started, self.telegram.last_seq
+        self.log.append(f"{seconds:5.1f} s, {requests:5} requests: {what}")
 
     # What happens
 

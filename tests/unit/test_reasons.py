@@ -3,9 +3,8 @@
 import pytest
 from django.utils import translation
 
-from notifications.customers import ENDED_BY_START
 from notifications.reasons import EXPLANATIONS, explain
-from notifications.verdicts import REASON_CODES
+from notifications.verdicts import ENDED_BY_START, REASON_CODES
 
 ENGINE_CODES = {"worker_lost", "interrupted", "timeout", "unhandled_exception"}
 
