@@ -14,7 +14,7 @@ from .inserting import insert_rows
 from .models import Claim, Queue
 from .outcomes import Attempt
 from .pacing import Bucket
-from .pausing import take_probe
+from .pausing import seconds_left, take_probe
 from .statements import is_registered, read_held_tasks, save_tokens
 from .task_queues import AbstractTaskQueue
 from .wakeup import announce
@@ -168,8 +168,8 @@ class Claimer:
     def _closed(self, row: Queue, now: datetime) -> Claimed | None:
         if row.stopped_at is not None:
             return Claimed()
-        if row.paused_until is not None and row.paused_until > now:
-            return Claimed(wait_seconds=(row.paused_until - now).total_seconds())
+        if seconds := seconds_left(row, now):
+            return Claimed(wait_seconds=seconds)
         return None
 
     def _refill(self, row: Queue, now: datetime) -> Bucket | None:
@@ -194,7 +194,7 @@ class Claimer:
                 held.runs_alone |= task.alone and task.worker_id == worker_id
             elif task.is_parked:
                 pass
-            elif task.held_until is not None and task.held_until > now:
+            elif task.is_held(now):
                 held.comes_back = True
                 held.next_release = min(
                     filter(None, [held.next_release, task.held_until])

@@ -13,6 +13,8 @@ class Queue(models.Model):
     tokens_at = models.DateTimeField(_("Rate tokens counted"), null=True)
     # An automatic pause ends by itself, after the queue's probe passed.
     paused_until = models.DateTimeField(_("Paused until"), null=True)
+    # By the same clock: it tells when that was set back since.
+    paused_at = models.DateTimeField(null=True)
     pause_reason = models.CharField(
         _("Reason of the pause"), max_length=64, blank=True, default="", db_default=""
     )

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+from .clock import was_set_back
 from .database import database_now, emit_on_commit, storable, write_transaction
 from .errors import PauseQueue
 from .models import Claim, Queue
@@ -31,9 +32,22 @@ def pause(
     _prolong(queue, longest, now)
 
 
+def seconds_left(queue: Queue, now: datetime) -> float:
+    """Return how long the automatic pause lasts; 0 when it is over, or there is none.
+
+    One that began in the future is over, too: the clock was set back, and it would last
+    for who knows how long. The probe that follows finds out whether its cause is.
+    """
+    if queue.paused_until is None or was_set_back(queue.paused_at, now):
+        return 0.0
+    return max(0.0, (queue.paused_until - now).total_seconds())
+
+
 def take_probe(queue: Queue, now: datetime) -> bool:
     """Let the caller alone probe a locked queue whose pause is over."""
-    if queue.probing_until is not None and queue.probing_until > now:
+    until = queue.probing_until
+    # One that lies further ahead is of a clock that was set back since.
+    if until is not None and now < until <= now + PROBE_LEASE:
         return False
     queue.probing_until = now + PROBE_LEASE
     queue.save(update_fields=["probing_until"])
@@ -106,10 +120,9 @@ def resume_by_hand(name: str, using: str) -> None:
 
 
 def _prolong(queue: Queue, asked: PauseQueue, now: datetime) -> None:
-    until = now + asked.delay
-    if queue.paused_until is not None:
-        until = max(until, queue.paused_until)
-    queue.paused_until = until
+    left = timedelta(seconds=seconds_left(queue, now))
+    until = now + max(asked.delay, left)
+    queue.paused_at, queue.paused_until = now, until
     queue.pause_reason = storable(asked.reason_code, 64)
     queue.pause_description = storable(asked.description)
     queue.probing_until = None
@@ -126,6 +139,6 @@ def _prolong(queue: Queue, asked: PauseQueue, now: datetime) -> None:
 
 
 def _end(queue: Queue) -> None:
-    queue.paused_until = queue.probing_until = None
+    queue.paused_at = queue.paused_until = queue.probing_until = None
     queue.pause_reason = queue.pause_description = ""
     queue.save()

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connections
 
+from .clock import was_set_back
 from .models import Claim, Queue, Worker
 
 
@@ -21,9 +22,16 @@ class HeldTask(NamedTuple):
     claim: UUID | str
     task_id: str
     worker_id: int | None
+    claimed_at: datetime | None
     held_until: datetime | None
     alone: bool
     is_parked: bool
+
+    def is_held(self, now: datetime) -> bool:
+        """Tell whether it is to wait still; a clock that was set back ends the wait."""
+        if self.held_until is None or was_set_back(self.claimed_at, now):
+            return False
+        return self.held_until > now
 
 
 def begin_writing(using: str) -> None:
@@ -47,14 +55,20 @@ def read_held_tasks(using: str, queue: str) -> Iterator[HeldTask]:
     """Yield every claim of the queue, the oldest first."""
     rows = _execute(
         using,
-        "SELECT id, task_id, worker_id, held_until, alone, error <> '' FROM {claim} "
-        "WHERE queue_id = %s ORDER BY claimed_at, id",
+        "SELECT id, task_id, worker_id, claimed_at, held_until, alone, error <> '' "
+        "FROM {claim} WHERE queue_id = %s ORDER BY claimed_at, id",
         queue,
     )
-    for key, task_id, worker_id, until, alone, is_parked in rows:
-        held_until = None if until is None else _as_datetime(using, until)
+    for key, task_id, worker_id, since, until, alone, is_parked in rows:
         yield HeldTask(
-            key, task_id, worker_id, held_until, bool(alone), bool(is_parked)
+            key,
+            task_id,
+            worker_id,
+            # Most are in flight, and their times say nothing.
+            None if until is None else _as_datetime(using, since),
+            None if until is None else _as_datetime(using, until),
+            bool(alone),
+            bool(is_parked),
         )
 
 
