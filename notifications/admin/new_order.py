@@ -1,22 +1,30 @@
 """The form of a new order, and what is said when it is saved."""
 
+from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError
-from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
 
-from notifications.models import Customer, Order
+from django_workers.database import storable
+from notifications.models import Order
 
-from .connection import invite_of
 from .desk import DeskAdmin
 from .numbers import next_order_number
+from .outlook import customer_named, hindrance_of, outlook
 from .typed import ModelForm
+
+OUTLOOK = "notifications_order_outlook"
+# By two clicks, or by going back to a form: later it is another order, or a mistake.
+SENT_AGAIN_WITHIN = timedelta(hours=1)
 
 
 class OrderForm(ModelForm[Order]):
@@ -47,6 +55,7 @@ class NewOrder(DeskAdmin[Order]):
 
     add_words = gettext_lazy("New order")
     add_form = OrderForm
+    add_form_template = "admin/notifications/new_order.html"
     autocomplete_fields = ["customer"]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -81,7 +90,34 @@ class NewOrder(DeskAdmin[Order]):
             # The number was taken between the form's check and the insert, by a second
             # click or a second manager: check again, and say so.
             response = super().add_view(request, form_url, extra_context)
+        if request.method == "POST" and response.status_code == HTTPStatus.OK:
+            # It was refused.
+            return self._answer_repeated(request) or response
         return response
+
+    def _answer_repeated(self, request: HttpRequest) -> HttpResponse | None:
+        """Answer a form that was sent before: by two clicks, or by going back.
+
+        The same number of the same customer, just made, is the same order: nothing went
+        wrong, so there is no mistake to show, and no other number to be talked into.
+        """
+        number = request.POST.get("number", "").strip()
+        customer = customer_named(request.POST.get("customer"))
+        order = Order.objects.filter(
+            number=storable(number),
+            customer=customer,
+            created_at__gte=timezone.now() - SENT_AGAIN_WITHIN,
+        ).first()
+        if customer is None or order is None:
+            return None
+        words = _("Order {number} is saved already: it was not made a second time.")
+        self.message_user(request, words.format(number=order.number), messages.INFO)
+        if "_addanother" in request.POST:
+            return HttpResponseRedirect(request.get_full_path())
+        if "_continue" in request.POST:
+            page = reverse("admin:notifications_order_change", args=[order.pk])
+            return HttpResponseRedirect(page)
+        return self.response_post_save_add(request, order)
 
     def response_add(
         self, request: HttpRequest, obj: Order, post_url_continue: str | None = None
@@ -91,35 +127,40 @@ class NewOrder(DeskAdmin[Order]):
         return response
 
     def _tell_what_was_sent(self, request: HttpRequest, order: Order) -> None:
-        if not order.notifications.exists():
-            self.message_user(request, _not_sent(order.customer), messages.WARNING)
-            return
-        blocked = order.customer.blocked_at is not None
-        words = (
-            _(
-                "The customer blocked the bot, so the message will hardly arrive: ask "
-                "them to unblock it."
-            )
-            if blocked
-            else _("The message is on its way to the customer.")
-        )
-        self.message_user(
-            request, words, messages.WARNING if blocked else messages.SUCCESS
-        )
+        if warning := hindrance_of(order.customer):
+            self.message_user(request, warning, messages.WARNING)
+        else:
+            words = _("The message is on its way to the customer.")
+            self.message_user(request, words, messages.SUCCESS)
 
+    # --- what will come of it ---------------------------------------------------------
 
-def _not_sent(customer: Customer) -> SafeString:
-    if customer.tg_user_id is None:
-        words = _(
-            "The customer is not connected: the message goes as soon as they press "
-            "Start. Their invite:"
-        )
-    else:
-        words = _(
-            "The customer unsubscribed: the message goes when they press Start again. "
-            "Their invite:"
-        )
-    return format_html("{} {}", words, invite_of(customer).as_html())
+    def get_urls(self) -> list[URLPattern]:
+        view = require_safe(self.admin_site.admin_view(self.outlook_view))
+        outlook = path("add/outlook/", view, name=OUTLOOK)
+        return [outlook, *super().get_urls()]
+
+    def outlook_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the part of the form's page that depends on what is filled in."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return HttpResponse(outlook(request.GET))
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Order | None = None,
+    ) -> HttpResponse:
+        if add:
+            form = context["adminform"].form
+            filled_in = {name: form[name].value() or "" for name in form.fields}
+            context["outlook"] = outlook(filled_in)
+            context["outlook_url"] = reverse(f"admin:{OUTLOOK}")
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
 
 def _taken(number: str) -> str:
