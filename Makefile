@@ -19,7 +19,7 @@ NOWHERE := ENV_FILE=/dev/null SECRET_KEY=check DATABASE_URL=sqlite://:memory:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: setup demo run test check bench lock clean help
+.PHONY: setup demo run test check bench soak lock clean help
 
 setup: $(DEVELOPMENT) ## Install everything into .venv (the other commands do it, too)
 
@@ -43,6 +43,9 @@ check: $(DEVELOPMENT) ## Check format, style, types, imports and migrations
 
 bench: $(DEVELOPMENT) ## Measure how fast the worker delivers
 	@exec $(RUN) -m benchmarks $(ARGS)
+
+soak: $(DEVELOPMENT) ## Kill, freeze and cut off workers for a while, and count what was lost
+	@exec $(RUN) -m tests.soak $(ARGS)
 
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links

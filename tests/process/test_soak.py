@@ -1,0 +1,32 @@
+"""The chaos run in short: every kind of fault happens at least once."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.soak.fleet import ROOT
+
+# On two free cores it takes half a minute.
+LONGEST_SECONDS = 280
+
+
+@pytest.mark.timeout(LONGEST_SECONDS + 20)
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_no_row_is_lost_stuck_or_sent_twice_without_a_reason(database, tmp_path):
+    results = tmp_path / "results.jsonl"
+    arguments = ["--database", database, "--minutes", "0.1", "--results", str(results)]
+
+    soak = subprocess.run(
+        [sys.executable, "-m", "tests.soak", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+
+    print(soak.stdout)
+    assert soak.returncode == 0
+    assert "All is well." in soak.stdout

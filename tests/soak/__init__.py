@@ -1,0 +1,1 @@
+"""A chaos run: workers are killed, frozen and cut off, and a ledger tells the truth."""

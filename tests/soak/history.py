@@ -1,0 +1,160 @@
+"""A ledger read back: who ran which row when, and what happened to whom."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .ledger import Entry
+
+INFINITY = math.inf
+ENDINGS = ("sent", "refused", "postponed", "paused")
+
+
+@dataclass(slots=True)
+class Run:
+    """One call of a handler. `ending` is None when nobody saw its end."""
+
+    row: int
+    pid: int
+    # When the engine decided on the start; the handler was called a little later.
+    started: float
+    begun: float
+    ended: float = INFINITY
+    ending: str | None = None
+    # It was accepted, but the handler could not mark its row.
+    is_unmarked: bool = False
+
+    def __str__(self) -> str:
+        return (
+            f"run by {self.pid} at {self.begun:.3f} ({self.ending or 'without an end'})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happened to a process: a kill lasts for ever, a freeze until it is over."""
+
+    action: str
+    since: float
+    until: float
+
+
+@dataclass(slots=True)
+class History:
+    """All that a chaos run's ledger tells."""
+
+    beat: float = 1.0
+    added: dict[int, str] = field(default_factory=dict)
+    final: dict[int, Entry] = field(default_factory=dict)
+    claims: list[Entry] = field(default_factory=list)
+    runs: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
+    faults: dict[int, list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    counted: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    # The processes that ended, and how; those that did not when they were told to.
+    ended: list[Entry] = field(default_factory=list)
+    hung: list[Entry] = field(default_factory=list)
+    engine: list[Entry] = field(default_factory=list)
+    summary: Entry = field(default_factory=dict)
+
+    def runs_of(self, pid: int) -> list[Run]:
+        return [run for runs in self.runs.values() for run in runs if run.pid == pid]
+
+
+def tell(entries: Iterable[Entry]) -> History:
+    """Read a ledger, whose entries are in the order of their times."""
+    reader = _Reader()
+    for entry in entries:
+        reader.take(entry)
+    reader.end_runs_of_the_dead()
+    return reader.history
+
+
+class _Reader:
+    """Has one method for each kind of entry."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self._runs: dict[tuple[int, int], Run] = {}
+
+    def take(self, entry: Entry) -> None:
+        event = entry["event"]
+        if event in ENDINGS:
+            run = self._runs[entry["pid"], entry["run"]]
+            run.ending, run.ended = event, entry["at"]
+        elif read := getattr(self, f"_{event}", None):
+            read(entry)
+
+    def _opened(self, entry: Entry) -> None:
+        self.history.beat = entry["beat"]
+
+    def _closed(self, entry: Entry) -> None:
+        self.history.summary = entry
+
+    # --- rows -------------------------------------------------------------------------
+
+    def _added(self, entry: Entry) -> None:
+        self.history.added |= {int(pk): todo for pk, todo in entry["rows"].items()}
+
+    def _row(self, entry: Entry) -> None:
+        self.history.final[entry["row"]] = entry
+
+    def _claim(self, entry: Entry) -> None:
+        self.history.claims.append(entry)
+
+    # --- runs -------------------------------------------------------------------------
+
+    def _begin(self, entry: Entry) -> None:
+        begun = entry["at"]
+        run = Run(entry["row"], entry["pid"], entry["started"] or begun, begun)
+        self.history.runs[run.row].append(run)
+        self._runs[run.pid, entry["run"]] = run
+
+    def _unmarked(self, entry: Entry) -> None:
+        self._runs[entry["pid"], entry["run"]].is_unmarked = True
+
+    def _counted(self, entry: Entry) -> None:
+        self.history.counted[entry["row"]].append(entry["reason"])
+
+    # --- processes --------------------------------------------------------------------
+
+    def _engine(self, entry: Entry) -> None:
+        self.history.engine.append(entry)
+
+    def _ended(self, entry: Entry) -> None:
+        self.history.ended.append(entry)
+
+    def _hung(self, entry: Entry) -> None:
+        self.history.hung.append(entry)
+
+    def _fault(self, entry: Entry) -> None:
+        self._strike(entry["pid"], entry)
+
+    def _struck(self, entry: Entry) -> None:
+        self._strike(entry["of"], entry)
+
+    def _cut(self, entry: Entry) -> None:
+        self._strike(entry["of"], entry)
+
+    def _strike(self, pid: int, entry: Entry) -> None:
+        fault = Fault(entry["action"], entry["at"], INFINITY)
+        self.history.faults[pid].append(fault)
+
+    def _thawed(self, entry: Entry) -> None:
+        faults = self.history.faults[entry["of"]]
+        for index, fault in enumerate(faults):
+            if fault.action == "freeze" and fault.until == INFINITY:
+                faults[index] = Fault("freeze", fault.since, entry["at"])
+
+    def _stalled(self, entry: Entry) -> None:
+        fault = Fault("stall", entry["since"], entry["at"])
+        self.history.faults[entry["pid"]].append(fault)
+
+    def end_runs_of_the_dead(self) -> None:
+        """Give what was cut off by a kill the time of the kill."""
+        for run in [run for runs in self.history.runs.values() for run in runs]:
+            if run.ending is None:
+                faults = self.history.faults[run.pid]
+                kills = [each.since for each in faults if each.action == "kill"]
+                later = [at for at in kills if at >= run.begun]
+                run.ended = min(later, default=INFINITY)
