@@ -12,7 +12,7 @@ from .models import Claim, Queue
 from .outcomes import Attempt
 from .wakeup import announce
 
-# A prober that died is followed by another after this long.
+# A prober that died and that nobody buries is followed by another after this long.
 PROBE_LEASE = timedelta(seconds=60)
 
 
@@ -52,6 +52,16 @@ def take_probe(queue: Queue, now: datetime) -> bool:
     queue.probing_until = now + PROBE_LEASE
     queue.save(update_fields=["probing_until"])
     return True
+
+
+def free_probe(queue: Queue) -> None:
+    """Let another worker probe a locked queue: the one that does may have died.
+
+    When it lives after all, two answers do no harm.
+    """
+    if queue.probing_until is not None:
+        queue.probing_until = None
+        queue.save(update_fields=["probing_until"])
 
 
 def settle_probe(name: str, using: str, epoch: int, failure: PauseQueue | None) -> None:

@@ -14,6 +14,7 @@ from .database import (
 from .errors import TaskError, WorkerLost
 from .models import Claim, Queue, Worker
 from .outcomes import Attempt
+from .pausing import free_probe
 from .task_queues import AbstractTaskQueue
 from .wakeup import announce
 
@@ -28,9 +29,8 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
     """
     using = queue.database
     with write_transaction(using):
-        Queue.objects.using(using).select_for_update(no_key=True).get(
-            pk=queue.queue_name
-        )
+        queues = Queue.objects.using(using).select_for_update(no_key=True)
+        row = queues.get(pk=queue.queue_name)
         workers = Worker.objects.using(using).select_for_update()
         dead = workers.filter(pk=worker_id, heartbeat=heartbeat).first()
         if dead is None:
@@ -45,6 +45,7 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
                 _record(queue, claim, _give_back)
             claims.update(worker=None, held_until=database_now(using), alone=True)
         dead.delete()
+        free_probe(row)
         announce(using)
         emit_on_commit(
             using,

@@ -45,7 +45,7 @@ KINDS = {
     "crash": 2,
     "postpone:1": 4,
     "postpone:3": 2,
-    "pause:1": 0.5,
+    "pause:1": 1,
     "poison": 0.15,
 }
 
@@ -72,11 +72,9 @@ class Fate:
 
 def cards(database: str, *, long: bool) -> list[tuple[str, str]]:
     """Return what happens in each round, as pairs of an action and a point."""
-    kills = [*COMMON_POINTS, "in_reap", "in_drain", ""]
+    kills = [*COMMON_POINTS, "in_reap", "in_drain", "in_probe", ""]
     freezes = ["after_claim", "in_send", "in_settle", ""]
     if long:
-        # The whole queue waits a minute until a dead prober's lease is over.
-        kills.append("in_probe")
         freezes += ["in_claim", "after_settle"]
     found = [("kill", point) for point in kills]
     found += [("freeze", point) for point in freezes]
@@ -90,6 +88,8 @@ def cards(database: str, *, long: bool) -> list[tuple[str, str]]:
 def deal(seed: int, database: str, *, long: bool) -> Iterator[Fate]:
     """Yield fates without end, each round in an order of its own."""
     chance = random.Random(f"fates {seed}")
+    # Workers that live for longer have time to bury others.
+    patience = 6 if long else 1
     while True:
         deck = cards(database, long=long)
         chance.shuffle(deck)
@@ -97,8 +97,8 @@ def deal(seed: int, database: str, *, long: bool) -> Iterator[Fate]:
             yield Fate(
                 action,
                 point,
-                count=chance.randint(1, COMMON_POINTS.get(point, 1)),
-                seconds=chance.uniform(0.2, 3.0 if long else 1.5),
+                count=chance.randint(1, patience * COMMON_POINTS.get(point, 0) or 1),
+                seconds=chance.uniform(0.2, 1.5 * patience),
                 frozen_beats=_frozen_beats(chance, database, point, long=long),
                 queue=_queue(chance, point),
             )

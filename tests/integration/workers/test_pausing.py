@@ -16,6 +16,7 @@ from django_workers.pausing import (
     settle_probe,
     stop_by_hand,
 )
+from django_workers.reaping import reap
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue
 from tests.support.settling import claim_all, ended, seconds_until, settle
@@ -184,6 +185,16 @@ def test_when_the_prober_died_another_follows(queue, worker, pause_is_over):
     assert look(queue, worker).probe_epoch is None
 
     Queue.objects.update(probing_until=timezone.now() - timedelta(seconds=1))
+
+    assert look(queue, make_worker(queue)).probe_epoch == 1
+
+
+def test_when_the_dead_prober_is_buried_another_follows_at_once(
+    queue, worker, pause_is_over
+):
+    assert look(queue, worker).probe_epoch == 1
+
+    reap(queue, worker.pk, 0)
 
     assert look(queue, make_worker(queue)).probe_epoch == 1
 
