@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .ledger import Entry
 
@@ -31,6 +32,13 @@ class Run:
         )
 
 
+class Count(NamedTuple):
+    """An attempt was counted, and why it had failed."""
+
+    at: float
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What happened to a process: a kill lasts for ever, a freeze until it is over."""
@@ -50,7 +58,7 @@ class History:
     claims: list[Entry] = field(default_factory=list)
     runs: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
     faults: dict[int, list[Fault]] = field(default_factory=lambda: defaultdict(list))
-    counted: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    counted: dict[int, list[Count]] = field(default_factory=lambda: defaultdict(list))
     # The processes that ended, and how; those that did not when they were told to.
     ended: list[Entry] = field(default_factory=list)
     hung: list[Entry] = field(default_factory=list)
@@ -114,7 +122,8 @@ class _Reader:
         self._runs[entry["pid"], entry["run"]].is_unmarked = True
 
     def _counted(self, entry: Entry) -> None:
-        self.history.counted[entry["row"]].append(entry["reason"])
+        count = Count(entry["at"], entry["reason"])
+        self.history.counted[entry["row"]].append(count)
 
     # --- processes --------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ MOST_ATTEMPTS = 3
 SETTLE_SECONDS = 5.0
 # A worker is buried after five beats at least; the first may have been due already.
 BURIED_AFTER_BEATS = 3.5
+WORKER_LOST = "worker_lost"
 
 
 def judge(history: History) -> list[str]:
@@ -50,7 +51,8 @@ def _stuck_rows(history: History) -> Iterator[str]:
 
 def _miscounted_rows(history: History) -> Iterator[str]:
     for row, final in history.final.items():
-        runs, counted = history.runs[row], Counter(history.counted[row])
+        runs = history.runs[row]
+        counted = Counter(count.reason for count in history.counted[row])
         if final["failures"] > MOST_ATTEMPTS:
             yield f"row {row} has {final['failures']} counted attempts"
         refused = [run for run in runs if run.ending == "refused"]
@@ -115,15 +117,27 @@ def _runs_that_were_to_be_alone(history: History) -> Iterator[str]:
             continue
         for run in cut:
             later = [each for each in history.runs[run.row] if each.begun > run.begun]
-            if later:
-                yield from _company(history, min(later, key=lambda each: each.begun))
+            following = min(later, key=lambda each: each.begun, default=None)
+            if following and not _was_blamed(history, run, following):
+                yield from _company(history, following)
+
+
+def _was_blamed(history: History, first: Run, second: Run) -> bool:
+    """Tell whether a worker died of the row alone, without a run, in between."""
+    return any(
+        count.reason == WORKER_LOST and first.begun < count.at < second.begun
+        for count in history.counted[first.row]
+    )
 
 
 def _company(history: History, run: Run) -> Iterator[str]:
     for other in history.runs_of(run.pid):
         overlaps = other.begun < run.ended and run.begun < other.ended
         if other is not run and overlaps:
-            yield f"row {run.row} was to run alone, and ran beside row {other.row}"
+            yield (
+                f"row {run.row} was to run alone, and ran beside row {other.row}: "
+                f"{_told(history, run.row)}"
+            )
 
 
 def _unexpected_ends(history: History) -> Iterator[str]:
@@ -143,7 +157,8 @@ def _unexpected_ends(history: History) -> Iterator[str]:
 
 def _told(history: History, row: int) -> str:
     runs = ", ".join(map(str, history.runs[row])) or "no run"
-    return f"{runs}; counted {history.counted[row]}"
+    counted = ", ".join(f"{c.reason} at {c.at:.3f}" for c in history.counted[row])
+    return f"{runs}; counted: {counted or 'nothing'}"
 
 
 def tally(history: History) -> dict[str, object]:
