@@ -93,7 +93,7 @@ def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> None:
     begun = time.monotonic()
     with contextlib.closing(fleet):
         with (
-            _beside(_add_rows, plan.rows(seed)),
+            _beside(_add_rows, plan.rows(seed, long=is_long)),
             _beside(_trouble, plan.troubles(seed, arguments.database), fleet),
         ):
             while not _is_over(begun, arguments.minutes, names - fleet.met.keys()):

@@ -285,7 +285,7 @@ def test_the_same_seed_plans_the_same_faults(database):
         return (
             list(islice(plan.deal(seed, database, long=True), 100)),
             list(islice(plan.troubles(seed, database), 100)),
-            list(islice(plan.rows(seed), 1000)),
+            list(islice(plan.rows(seed, long=True), 1000)),
         )
 
     assert planned(7) == planned(7)
