@@ -116,6 +116,10 @@ TG_API_URL: str = (
 TG_PROXY_URL: str = env.str(
     "TG_PROXY_URL", "", validate=_url("http", "https", "socks5")
 )
+TG_LINK_URL: str = (
+    env.str("TG_LINK_URL", "", validate=[_url("http", "https"), _bare_address])
+    or "https://t.me"
+).rstrip("/")
 
 # --- Notifications --------------------------------------------------------------------
 

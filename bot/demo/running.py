@@ -58,6 +58,7 @@ def run(*, port: int, telegram_port: int, is_check: bool) -> int:
             "SECRET_KEY": secrets.token_urlsafe(50),
             "TG_BOT_TOKEN": token,
             "TG_API_URL": ports.url_of(_HOST, api_port),
+            "TG_LINK_URL": ports.url_of(_HOST, page_port),
             "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite3'}",
             # Nobody minds when a power cut takes the latest of a demo.
             "SQLITE_SYNCHRONOUS": "NORMAL",

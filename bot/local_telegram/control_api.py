@@ -7,6 +7,7 @@ JSON in, JSON out, on the page's port. Errors are {"error": "words"}: 400 for no
     GET  /control/chats/ID/messages        ?limit=200, oldest first
     GET  /control/ledger                   ?since=SEQ&method=M&chat_id=ID&limit=N
     GET  /events                           server-sent events, one JSON object each
+    GET  /USERNAME?start=CODE              the page with the code at hand, like t.me
 
     POST /control/users                    first_name [id last_name username
                                            language_code phone is_bot]
@@ -82,6 +83,7 @@ class ControlApi:
         app.router.add_get("/page/{name}", files.file)
         app.router.add_get("/favicon.ico", files.icon)
         app.router.add_get("/events", self.events)
+        app.router.add_get("/{bot:[A-Za-z0-9_]{3,64}}", self.open_bot)
         app.router.add_get("/control/state", self.read_state)
         app.router.add_get("/control/chats/{id:-?[0-9]+}/messages", self.read_messages)
         app.router.add_get("/control/ledger", self.read_ledger)
@@ -97,6 +99,15 @@ class ControlApi:
         return app
 
     # Reading
+
+    async def open_bot(self, request: web.Request) -> web.Response:
+        username = str(self._state.bot["username"])
+        if request.match_info["bot"].lower() != username.lower():
+            raise web.HTTPNotFound(text="there is no such bot")
+        page = request.rel_url.with_path("/").with_query(request.query)
+        return with_safe_headers(
+            web.Response(status=302, headers={"Location": str(page)})
+        )
 
     async def read_state(self, request: web.Request) -> web.Response:
         state = self._state

@@ -11,9 +11,17 @@ from django.utils.translation import gettext_lazy as _
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise as StrOrPromise
 
-from notifications.models import Customer, Order, OrderNotification
+from notifications.models import (
+    CONNECTION_IS,
+    Connection,
+    Customer,
+    Order,
+    OrderNotification,
+)
 from notifications.models.notification import GIVEN_UP, UNFINISHED
 from notifications.verdicts import BLOCKED
+
+from .desk import COUNTED_ROWS
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -84,29 +92,31 @@ class OrderStateFilter(StateFilter):
 
 
 class ConnectionFilter(StateFilter):
-    """By whether messages reach the customer."""
+    """By whether messages reach the customer, with how many each choice has."""
 
     title = _("Telegram")
     parameter_name = "connection"
-    states = {
-        "connected": _("Connected"),
-        "not_connected": _("Not connected"),
-        "blocked": _("Blocked the bot"),
-        "unsubscribed": _("Unsubscribed"),
-    }
+    states = dict(Connection.choices)
+
+    def lookups(
+        self, request: HttpRequest, model_admin: Any
+    ) -> "list[tuple[str, StrOrPromise]]":
+        return [
+            (state, f"{label} ({_many(state)})") for state, label in self.states.items()
+        ]
 
     def narrow(self, queryset: QuerySet[Customer], state: str) -> QuerySet[Customer]:
-        blocked = ~Q(blocked_at=None)
-        conditions = {
-            "connected": ~Q(tg_user_id=None) & ~_SILENCED & ~blocked,
-            "not_connected": Q(tg_user_id=None),
-            "blocked": blocked & ~_SILENCED,
-            "unsubscribed": _SILENCED,
-        }
-        return queryset.filter(conditions[state])
+        return queryset.filter(CONNECTION_IS[state])
 
 
-_SILENCED = Q(tg_user_id__isnull=False, unsubscribed_at__isnull=False)
+def _many(state: str) -> str:
+    """Return how many customers are in the state; more than 10,000 are not counted."""
+    found = Customer.objects.filter(CONNECTION_IS[state]).order_by()
+    count = found[: COUNTED_ROWS + 1].count()
+    return f"{COUNTED_ROWS}+" if count > COUNTED_ROWS else str(count)
+
+
+_SILENCED = CONNECTION_IS[Connection.UNSUBSCRIBED]
 
 
 def _customers(condition: Q) -> QuerySet[Customer, Any]:

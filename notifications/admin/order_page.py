@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from notifications.messages import order_placed
 from notifications.models import Order
 
-from .connection import invite_of
+from .invite import invite_of
 from .order_list import OrderList
 from .timeline import timeline
 

@@ -2,12 +2,15 @@
 
 from .attempt import DeliveryAttempt
 from .bot_status import BotStatus
+from .connection import CONNECTION_IS, Connection
 from .customer import Customer
 from .notification import OrderNotification, Parked
 from .order import Order
 
 __all__ = [
+    "CONNECTION_IS",
     "BotStatus",
+    "Connection",
     "Customer",
     "DeliveryAttempt",
     "Order",

@@ -1,12 +1,15 @@
 """Who buys in the shop, and whether the bot may write to them."""
 
 import secrets
+from datetime import datetime
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+from .connection import Connection
 
 
 def new_invite_code() -> str:
@@ -87,6 +90,27 @@ class Customer(models.Model):
     def is_reachable(self) -> bool:
         """Whether an order made now is sent: Start was pressed, /stop was not."""
         return self.tg_user_id is not None and self.unsubscribed_at is None
+
+    @property
+    def connection(self) -> Connection:
+        """Whether messages reach the customer; CONNECTION_IS finds the same rows."""
+        if self.tg_user_id is None:
+            return Connection.NOT_CONNECTED
+        if self.unsubscribed_at is not None:
+            return Connection.UNSUBSCRIBED
+        if self.blocked_at is not None:
+            return Connection.BLOCKED
+        return Connection.CONNECTED
+
+    @property
+    def connection_since(self) -> datetime:
+        """When the customer came into this state of connection."""
+        moments = {
+            Connection.UNSUBSCRIBED: self.unsubscribed_at,
+            Connection.BLOCKED: self.blocked_at,
+            Connection.CONNECTED: self.started_at,
+        }
+        return moments.get(self.connection) or self.created_at
 
 
 def searchable(name: str, phone: str, username: str) -> str:

@@ -54,6 +54,7 @@ MISTAKES = {
     "TG_BOT_TOKEN": "123456789:AAE s3cret",
     "TG_API_URL": "telegram.example",
     "TG_PROXY_URL": "ftp://shop:s3cret@proxy.example:1080",
+    "TG_LINK_URL": "t.me",
     "NOTIFICATIONS_RATE": "fast",
     "NOTIFICATIONS_CONCURRENCY": "0",
     "NOTIFICATIONS_RETRY_DELAYS": "3,1e300",
