@@ -48,6 +48,15 @@ def test_people_act_by_http(telegram, client):
     assert telegram.pending_updates() == 11
 
 
+def test_the_bot_s_own_address_opens_the_page_with_the_code(client):
+    username = client.get("/control/state").json()["bot"]["username"]
+
+    answer = client.get(f"/{username.upper()}?start=abc-_1")
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/?start=abc-_1")
+    assert client.get("/another_bot?start=abc").status_code == 404
+
+
 def test_a_new_phone_appears_with_only_what_was_given(telegram, client):
     added = post(client, "users", first_name="Ким", last_name="").json()
     post(client, f"users/{added['id']}/start")

@@ -68,6 +68,7 @@ def running_desk(folder: Path, **settings: str) -> Iterator[Desk]:
             folder,
             "--port=0",
             TG_API_URL=telegram.api_url,
+            TG_LINK_URL=telegram.page_url.rstrip("/"),
             TG_BOT_TOKEN=telegram.token,
             **settings,
         )
