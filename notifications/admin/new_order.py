@@ -18,7 +18,6 @@ from django_workers.database import storable
 from notifications.models import Order
 
 from .desk import DeskAdmin
-from .invite import invite_of
 from .numbers import next_order_number
 from .outlook import customer_named, hindrance_of, outlook
 from .typed import ModelForm

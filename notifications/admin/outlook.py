@@ -11,7 +11,8 @@ from notifications.messages import order_placed
 from notifications.models import Customer
 from notifications.models.order import Order
 
-from .connection import connection_of, invite_of
+from .connection import connection_of
+from .invite import invite_of
 
 _LONGEST_KEY = 18
 
