@@ -252,6 +252,18 @@ def test_every_table_that_the_app_adds_is_named(document):
         assert f"`{model._meta.db_table}`" in prose(document)
 
 
+@each_app_readme
+def test_help_tells_the_exit_codes_that_the_reference_does(document):
+    told = {code for code in table_rows(document) if re.match(r"\d+( \+|$)", code)}
+    epilog = own_commands()["run_worker"].create_parser("manage.py", "x").epilog
+    assert epilog is not None
+    _, _, codes = epilog.partition("Exit codes: ")
+
+    assert set(re.findall(r"(?:^|, |,\n)(\d+(?: \+)?)", codes)) == {
+        code.removesuffix(" number").removesuffix(" номер") for code in told
+    }
+
+
 def test_help_on_the_command_line_is_what_was_compared():
     done = subprocess.run(
         [sys.executable, "manage.py", "run_worker", "--help"],

@@ -132,3 +132,11 @@ class ImpatientQueue(PlainQueue):
 
 
 impatient_parcels = ImpatientQueue()
+
+
+class RatedQueue(AsyncQueue):
+    rate = 40.0
+    concurrency = 8
+
+
+rated_parcels = RatedQueue()

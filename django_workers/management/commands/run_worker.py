@@ -35,7 +35,7 @@ EPILOG = """\
 Signals: the first SIGTERM or Ctrl-C takes nothing new and lets what is in flight
 finish (see --stop-timeout); the second one ends the process at once.
 Exit codes: 0 stopped or drained, 1 a mistake or trouble that the message explains,
-128 + signal number after a second signal.
+2 a command line that cannot be read, 128 + signal number after a second signal.
 """
 
 
