@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Any, cast
 
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import (
@@ -17,10 +17,10 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import Update
 from django.utils import timezone
 
-from bot.conversation.explaining import REJECTED, explain
+from bot.conversation.explaining import REJECTED, Trouble, explain
 from bot.conversation.session import GET_UPDATES
 
-_WRITE_EVERY_SECONDS = 10.0
+WRITE_EVERY_SECONDS = 10.0
 _SAY_AGAIN_SECONDS = 60.0
 # aiogram would go on asking every 5 seconds, for ever.
 _WAIT_IF_REJECTED_SECONDS = 30.0
@@ -31,11 +31,19 @@ _logger = logging.getLogger(__name__)
 
 
 class PollWatch(BaseRequestMiddleware):
-    """Records the last successful poll, or what is wrong; `record` does the writing."""
+    """Records the last successful poll, or what is wrong; `record` does the writing.
 
-    def __init__(self, record: Callable[..., Awaitable[None]]) -> None:
+    It writes every few seconds, in trouble too: who reads it knows that the bot runs.
+    """
+
+    def __init__(
+        self,
+        record: Callable[..., Awaitable[None]],
+        write_every_seconds: float = WRITE_EVERY_SECONDS,
+    ) -> None:
         self._record = record
-        self._trouble = ""
+        self._write_every_seconds = write_every_seconds
+        self._trouble: Trouble | None = None
         self._written_at = float("-inf")
         self._said_at = float("-inf")
 
@@ -51,8 +59,9 @@ class PollWatch(BaseRequestMiddleware):
         try:
             updates = await make_request(bot, method)
         except Exception as error:
-            await self._note_failure(explain(error))
-            await asyncio.sleep(_wait_asked_for(error))
+            trouble = explain(error)
+            await self._note_failure(trouble)
+            await self._wait(_wait_asked_for(error), trouble)
             raise
         await self._note_success()
         if not cast("list[Update]", updates):
@@ -61,23 +70,42 @@ class PollWatch(BaseRequestMiddleware):
         return updates
 
     async def _note_success(self) -> None:
-        now = time.monotonic()
-        if self._trouble:
+        if self._trouble is not None:
             _logger.info("Telegram answers again")
-        elif now < self._written_at + _WRITE_EVERY_SECONDS:
+        elif not self._is_time_to_write():
             return
-        self._trouble, self._written_at = "", now
-        await self._record(last_poll_at=timezone.now(), last_error="")
+        self._trouble = None
+        await self._write(
+            last_poll_at=timezone.now(), last_error="", last_error_code=""
+        )
 
-    async def _note_failure(self, trouble: str) -> None:
+    async def _note_failure(self, trouble: Trouble) -> None:
         now = time.monotonic()
         is_news = trouble != self._trouble
         if is_news or now >= self._said_at + _SAY_AGAIN_SECONDS:
             _logger.error("%s. Trying again", trouble)
             self._said_at = now
-        if is_news:
+        if is_news or self._is_time_to_write():
             self._trouble = trouble
-            await self._record(last_error=trouble)
+            await self._write_trouble(trouble)
+
+    async def _wait(self, seconds: float, trouble: Trouble) -> None:
+        """Wait, and go on showing that the bot is there."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, self._write_every_seconds))
+            if self._is_time_to_write():
+                await self._write_trouble(trouble)
+
+    def _is_time_to_write(self) -> bool:
+        return time.monotonic() >= self._written_at + self._write_every_seconds
+
+    async def _write_trouble(self, trouble: Trouble) -> None:
+        await self._write(last_error=trouble.text, last_error_code=trouble.code)
+
+    async def _write(self, **facts: Any) -> None:
+        self._written_at = time.monotonic()
+        await self._record(**facts)
 
 
 def _wait_asked_for(error: Exception) -> float:

@@ -90,12 +90,14 @@ async def _introduce(bot: Bot) -> User:
     while True:
         try:
             return await bot.me()
-        except REJECTED:
+        except REJECTED as error:
+            trouble = explain(error)
+            await _record_once(last_error=trouble.text, last_error_code=trouble.code)
             raise
         except AiogramError as error:
             trouble = explain(error)
         _logger.error("%s. Next try in %g s", trouble, delay)
-        await _record_once(last_error=trouble)
+        await _record_once(last_error=trouble.text, last_error_code=trouble.code)
         await asyncio.sleep(delay)
         delay = min(2 * delay, _LONGEST_WAIT_SECONDS)
 
@@ -115,7 +117,9 @@ async def _acquire(lock: DatabaseLock) -> None:
 
 async def _make_ready(bot: Bot, me: User) -> None:
     """Clear the way for polling; what a Bot API server lacks does not stand in it."""
-    await in_database(partial(_record, username=me.username or "", last_error=""))
+    await in_database(
+        partial(_record, username=me.username or "", last_error="", last_error_code="")
+    )
     await _try(bot.delete_webhook(drop_pending_updates=False))
     for language in ("", "ru", "en"):
         commands = [

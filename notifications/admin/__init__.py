@@ -3,12 +3,16 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
+from django_workers.admin import QueueAdmin
+
 from .customer import CustomerAdmin
+from .failures import failures_panel
 from .notification import OrderNotificationAdmin
 from .order import OrderAdmin
 
 __all__ = ["CustomerAdmin", "OrderAdmin", "OrderNotificationAdmin"]
 
+QueueAdmin.panels.append(failures_panel)
 admin.site.site_header = _("Orders and messages")
 admin.site.site_title = _("Shop")
 admin.site.index_title = _("The manager's desk")

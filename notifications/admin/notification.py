@@ -20,6 +20,7 @@ from .badge import Badge
 from .delivery import of_notification, what_happened
 from .facts import with_facts
 from .filters import NotificationStateFilter
+from .message_filters import DeliveredFilter, ReasonFilter
 from .moments import when
 from .retrying import RetryAdmin
 from .searching import notifications_matching
@@ -71,7 +72,12 @@ class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
         "created",
         "delivered",
     ]
-    list_filter = [NotificationStateFilter, "created_at"]
+    list_filter = [
+        NotificationStateFilter,
+        ReasonFilter,
+        DeliveredFilter,
+        "created_at",
+    ]
     search_fields = ["order_number"]
     search_help_text = gettext_lazy("Order number or Telegram user ID")
     ordering = ["-pk"]

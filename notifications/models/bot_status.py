@@ -26,6 +26,11 @@ class BotStatus(models.Model):
     last_error = models.TextField(
         _("Last error"), default="", db_default="", editable=False
     )
+    # What kind of trouble it is, for the admin to say it in its own words.
+    last_error_code = models.CharField(
+        _("Last error code"), max_length=64, default="", db_default="", editable=False
+    )
+    # While the bot runs it writes at least every 30 s, in trouble too.
     updated_at = models.DateTimeField(_("Updated"), db_default=Now(), editable=False)
 
     class Meta:

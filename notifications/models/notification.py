@@ -131,6 +131,23 @@ class OrderNotification(models.Model):
                 fields=["tg_user_id", "id"],
                 condition=UNFINISHED,
             ),
+            # What the dashboard counts, from the index alone. Nothing that is still to
+            # be sent is in these.
+            models.Index(
+                name="notification_delivered",
+                fields=["processed_at"],
+                condition=Q(processed_at__isnull=False),
+            ),
+            models.Index(
+                name="notification_given_up",
+                fields=[
+                    "last_error_code",
+                    "processed",
+                    "parked",
+                    "failed_attempts_number",
+                ],
+                condition=GIVEN_UP,
+            ),
         ]
 
     def __str__(self) -> str:
