@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 
 from .database import database_now, is_lock_timeout, write_transaction
 from .inserting import insert_rows
+from .keys import among
 from .models import Claim, Queue
 from .outcomes import Attempt
 from .pacing import Bucket
@@ -214,7 +215,7 @@ class Claimer:
         """Count those as stale that were to run alone, but are done or gone."""
         keys = [key for key in held.lone if key is not None]
         there = set(
-            self.queue.read_startable().filter(pk__in=keys).values_list("pk", flat=True)
+            self.queue.read_startable().filter(among(keys)).values_list("pk", flat=True)
         )
         gone = [claim for key, claim in held.lone.items() if key not in there]
         held.stale += gone

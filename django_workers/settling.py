@@ -13,6 +13,7 @@ from .database import (
     write_transaction,
 )
 from .errors import PauseQueue, PostponeTask, TaskError
+from .keys import among
 from .models import Claim, Queue
 from .outcomes import Attempt, Outcome, Success
 from .pausing import pause
@@ -91,10 +92,10 @@ class Settler:
         rest = [o.attempt.pk for o in outcomes if not isinstance(o.ending, Success)]
         items: dict[Any, Any] = {}
         if done:
-            left = pending.order_by().filter(pk__in=done)
+            left = pending.order_by().filter(among(done))
             items |= dict.fromkeys(left.values_list("pk", flat=True), True)
         if rest:
-            items |= {item.pk: item for item in pending.filter(pk__in=rest)}
+            items |= {item.pk: item for item in pending.filter(among(rest))}
         return items
 
     def _record(

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, router
 
 from .errors import PauseQueue, PostponeTask, TaskError, WorkerLost
+from .keys import among
 from .outcomes import Attempt, Success
 
 
@@ -69,7 +70,7 @@ class AbstractTaskQueue(ABC):
         the model's Meta is how lists show it, often the newest first.
         """
         if in_flight:
-            queryset = queryset.exclude(pk__in=in_flight)
+            queryset = queryset.exclude(among(in_flight))
         query = queryset.query
         is_ordered = query.order_by or query.extra_order_by
         return queryset if is_ordered else queryset.order_by("pk")

@@ -20,6 +20,7 @@ from django_workers import (
 )
 from django_workers.database import storable
 from django_workers.inserting import insert_rows
+from django_workers.keys import among
 
 from .models import Customer, DeliveryAttempt, OrderNotification, Parked
 from .verdicts import BLOCKED, ENDED_BY_START, FLOOD, UNCERTAIN_CODES
@@ -31,7 +32,7 @@ CUT_OFF = frozenset({WorkerLost.reason_code, "timeout", "interrupted"})
 def record_delivered(successes: Sequence[Success]) -> None:
     """Mark the notifications as delivered, with one update and one insert."""
     ids = [success.attempt.task_id for success in successes]
-    notifications = OrderNotification.objects.filter(pk__in=ids)
+    notifications = OrderNotification.objects.filter(among(ids))
     updated = notifications.update(
         processed=True,
         processed_at=Now(),

@@ -20,6 +20,7 @@ from django_workers import (
     TaskError,
     WorkerLost,
 )
+from django_workers.keys import among
 
 from .deliveries import record_delivered, record_failed, record_uncounted
 from .messages import order_placed
@@ -109,7 +110,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
         """
         due = queryset.filter(_FIRST_OF_ITS_CHAT, _NOT_SILENCED, _DUE)
         if in_flight:
-            busy = OrderNotification.objects.filter(pk__in=in_flight)
+            busy = OrderNotification.objects.filter(among(in_flight))
             due = due.exclude(tg_user_id__in=busy.values("tg_user_id"))
         return due.order_by("next_attempt_at", "pk").defer(*_NOT_NEEDED_TO_SEND)
 

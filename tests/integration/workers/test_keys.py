@@ -1,0 +1,101 @@
+"""One condition on many keys of any kind."""
+
+import json
+import uuid
+
+import pytest
+from django.db import connection
+
+from django_workers.keys import among
+from tests.shop.models import Customs, Letter, Parcel, Tin
+
+pytestmark = pytest.mark.django_db
+
+NAMES = ["a", "it's", 'say "hi"', "{1,2}", "NULL", "", "\\", "Заказ №7 🎁", "%s", " "]
+
+
+def numbers():
+    return [
+        parcel.pk for parcel in Parcel.objects.bulk_create(Parcel() for _ in range(10))
+    ]
+
+
+def references():
+    parcels = Parcel.objects.bulk_create(Parcel() for _ in range(10))
+    return [Customs.objects.create(parcel=parcel).pk for parcel in parcels]
+
+
+def texts():
+    return [tin.pk for tin in Tin.objects.bulk_create(Tin(name=n) for n in NAMES)]
+
+
+def unique_ids():
+    letters = Letter.objects.bulk_create(Letter(id=uuid.uuid4()) for _ in range(10))
+    return [letter.pk for letter in letters]
+
+
+KINDS = [
+    (Parcel, numbers, 10**9),
+    (Customs, references, 10**9),
+    (Tin, texts, "nobody"),
+    (Letter, unique_ids, uuid.UUID(int=0)),
+]
+
+
+@pytest.mark.parametrize(("model", "make", "unknown"), KINDS)
+def test_exactly_the_rows_with_these_keys_are_found(model, make, unknown):
+    keys = make()
+
+    wanted = model.objects.filter(among([*keys[:4], unknown]))
+
+    assert set(wanted.values_list("pk", flat=True)) == set(keys[:4])
+
+
+@pytest.mark.parametrize(("model", "make", "unknown"), KINDS)
+def test_the_others_are_left_when_these_are_excluded(model, make, unknown):
+    keys = make()
+
+    others = model.objects.exclude(among([*keys[:4], unknown]))
+
+    assert set(others.values_list("pk", flat=True)) == set(keys[4:])
+
+
+@pytest.mark.parametrize(("model", "make", "unknown"), KINDS)
+def test_no_keys_mean_no_rows(model, make, unknown):
+    keys = make()
+
+    assert not model.objects.filter(among([])).exists()
+    assert model.objects.exclude(among(set())).count() == len(keys)
+
+
+def test_there_may_be_more_keys_than_a_statement_has_parameters():
+    keys = numbers()
+
+    found = Parcel.objects.filter(among([*range(10**6, 10**6 + 300_000), *keys]))
+
+    assert found.count() == len(keys)
+
+
+def test_it_goes_into_updates_subqueries_and_other_conditions():
+    keys = numbers()
+    chosen = Parcel.objects.filter(among(keys[:3]), done=False)
+
+    assert chosen.update(label="chosen") == 3
+    assert Parcel.objects.filter(pk__in=chosen.values("pk")).count() == 3
+    assert Parcel.objects.filter(among(keys[:2]) | among(keys[8:])).count() == 4
+
+
+@pytest.mark.parametrize(("model", "make", "unknown"), KINDS)
+def test_the_table_is_searched_by_its_key_not_read_whole(model, make, unknown):
+    make()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    options = {"format": "json"} if connection.vendor == "postgresql" else {}
+
+    plan = model.objects.order_by().filter(among([unknown])).explain(**options)
+
+    if connection.vendor == "postgresql":
+        assert "Index" in json.loads(plan)[0]["Plan"]["Node Type"] or "Bitmap" in plan
+    else:
+        assert "SEARCH" in plan.splitlines()[0]
