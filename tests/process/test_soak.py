@@ -7,8 +7,8 @@ import pytest
 
 from tests.soak.fleet import ROOT
 
-# On two free cores it takes half a minute.
-LONGEST_SECONDS = 280
+# On two free cores it takes half a minute; this one may be busy.
+LONGEST_SECONDS = 400
 
 
 @pytest.mark.timeout(LONGEST_SECONDS + 20)

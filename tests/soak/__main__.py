@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,12 +31,12 @@ from .ledger import note
 from .verdict import judge, tally
 
 ADD_SECONDS = 0.1
-SHORT_BEAT = 0.4
+SHORT_BEAT = 0.5
 LONG_BEAT = 1.0
 LONG_MINUTES = 3
 # Each fault must have happened once; a machine may be too slow for that.
-EXTRA_MINUTES = 5
-DRAIN_SECONDS = 180.0
+EXTRA_MINUTES = 3
+DRAIN_SECONDS = 120.0
 MOST_COMPLAINTS = 40
 
 
@@ -51,6 +52,8 @@ def main() -> int:
     _say(f"Raw results: {results}")
     results.unlink(missing_ok=True)
     os.environ[ledger.VARIABLE] = str(results.absolute())
+    # As with Ctrl-C, no process is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with (
         tempfile.TemporaryDirectory(prefix="soak-") as folder,
         _database(arguments.database, Path(folder)),
@@ -187,7 +190,7 @@ def _trouble(
         elif victims:
             victim = victims[int(trouble.victim * len(victims))]
             note("cut", of=victim.pid, action="cut")
-            cut_connections(victim.log.stem, whole=trouble.whole)
+            cut_connections(victim.log.stem, trouble.connection)
 
 
 def _report(results: Path) -> int:

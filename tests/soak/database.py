@@ -46,14 +46,21 @@ def note_final_state() -> None:
         )
 
 
-def cut_connections(name: str, *, whole: bool) -> None:
-    """End connections of the process with this application name: all, or one."""
+def cut_connections(name: str, share: float | None) -> None:
+    """End connections of the process with this application name.
+
+    All of them, or the one at this share of their number.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity "
-            "WHERE application_name = %s ORDER BY random() LIMIT %s) AS victims",
-            [name, 100 if whole else 1],
+            "SELECT pid FROM pg_stat_activity WHERE application_name = %s "
+            "ORDER BY backend_start",
+            [name],
         )
+        found = [pid for (pid,) in cursor.fetchall()]
+        if share is not None and found:
+            found = [found[int(share * len(found))]]
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [found])
 
 
 def locked(seconds: float) -> bool:

@@ -1,4 +1,8 @@
-"""Starts worker processes one after another and has each meet its fate."""
+"""Starts worker processes one after another and has each meet its fate.
+
+One of them is steady: nothing happens to it but what happens to all, so that somebody
+is there to notice the deaths of the others.
+"""
 
 import os
 import signal
@@ -20,6 +24,8 @@ LOOK_SECONDS = 0.03
 PATIENCE_SECONDS = 12.0
 # How long one that lives on after its fate shows that it still works.
 AFTERLIFE_SECONDS = 1.5
+# How long a frozen one stays so after its burial: others run meanwhile what it had.
+BURIED_BEATS = 3.0
 ENDING_SECONDS = 60.0
 
 
@@ -34,6 +40,7 @@ class Process:
     ready_at: float | None = None
     has_met_fate: bool = False
     frozen_at: float | None = None
+    buried_at: float | None = None
     stop_at: float | None = None
     is_stopping: bool = False
     is_ended: bool = False
@@ -64,6 +71,8 @@ class Fleet:
     def look(self) -> None:
         """Do what is due, once; to be called all the time."""
         self._look_at_all()
+        if all(process.fate is not None for process in self._processes):
+            self._start(None)
         while len(self._processes) < self.slots:
             self._start(self._again.pop() if self._again else next(self._fates))
 
@@ -96,17 +105,23 @@ class Fleet:
         note("launched", of=process.pid, fate=fate.name if fate else "none")
 
     def _hear(self, entry: Entry) -> None:
-        process = next((p for p in self._processes if p.pid == entry["pid"]), None)
-        if process is None:
-            return
-        if entry["event"] == "engine" and entry["name"] == "worker.started":
-            process.ready_at = process.ready_at or entry["at"]
-        elif entry["event"] == "fault" and entry["point"] != "poison":
-            self._meet(process)
-            if entry["action"] == "freeze":
-                process.frozen_at = entry["at"]
-            elif entry["action"] != "kill":
-                process.stop_at = entry["at"] + AFTERLIFE_SECONDS
+        at = entry["at"]
+        match entry:
+            case {"event": "buried", "of": pid} if process := self._find(pid):
+                process.buried_at = at
+            case {"name": "worker.started", "pid": pid} if process := self._find(pid):
+                process.ready_at = process.ready_at or at
+            case {"event": "fault", "pid": pid, "point": point, "action": action} if (
+                process := self._find(pid)
+            ) and point != "poison":
+                self._meet(process)
+                if action == "freeze":
+                    process.frozen_at = at
+                elif action != "kill":
+                    process.stop_at = at + AFTERLIFE_SECONDS
+
+    def _find(self, pid: int) -> Process | None:
+        return next((each for each in self._processes if each.pid == pid), None)
 
     def _look_at_all(self) -> list[Process]:
         """Do what is due with each process; return those that have ended."""
@@ -163,8 +178,10 @@ class Fleet:
     def _thaw_in_time(self, process: Process) -> None:
         assert process.frozen_at is not None
         assert process.fate is not None
-        now = time.monotonic()
-        if now >= process.frozen_at + process.fate.frozen_beats * self.beat:
+        ends = [process.frozen_at + process.fate.frozen_beats * self.beat]
+        if process.buried_at is not None:
+            ends.append(process.buried_at + BURIED_BEATS * self.beat)
+        if time.monotonic() >= min(ends):
             self._thaw(process)
 
     def _thaw(self, process: Process) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .ledger import Entry
 
 INFINITY = math.inf
+WORKER_LOST = "worker_lost"
 ENDINGS = ("sent", "refused", "postponed", "paused")
 
 
@@ -23,6 +24,8 @@ class Run:
     begun: float
     ended: float = INFINITY
     ending: str | None = None
+    # When its ending was committed, as far as anybody lived to tell.
+    recorded: float = INFINITY
     # It was accepted, but the handler could not mark its row.
     is_unmarked: bool = False
 
@@ -58,6 +61,12 @@ class History:
     claims: list[Entry] = field(default_factory=list)
     runs: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
     faults: dict[int, list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    # When others found a process to be dead, or it found out that they had.
+    burials: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    # Rows that were counted as refused more often than they were.
+    overcounted: list[int] = field(default_factory=list)
+    # Those of all processes that end by themselves, in the order in which they began.
+    freezes: list[Fault] = field(default_factory=list)
     counted: dict[int, list[Count]] = field(default_factory=lambda: defaultdict(list))
     # The processes that ended, and how; those that did not when they were told to.
     ended: list[Entry] = field(default_factory=list)
@@ -74,7 +83,7 @@ def tell(entries: Iterable[Entry]) -> History:
     reader = _Reader()
     for entry in entries:
         reader.take(entry)
-    reader.end_runs_of_the_dead()
+    reader.close()
     return reader.history
 
 
@@ -122,8 +131,32 @@ class _Reader:
         self._runs[entry["pid"], entry["run"]].is_unmarked = True
 
     def _counted(self, entry: Entry) -> None:
-        count = Count(entry["at"], entry["reason"])
-        self.history.counted[entry["row"]].append(count)
+        at, row, reason = entry["at"], entry["row"], entry["reason"]
+        self.history.counted[row].append(Count(at, reason))
+        if reason == WORKER_LOST:
+            return
+        refused = [
+            run
+            for run in self._unrecorded(entry["pid"], row)
+            if run.ending == "refused" or run.is_unmarked
+        ]
+        # The latest: the outcomes of earlier ones, whose claims were lost, are dropped.
+        if refused:
+            refused[-1].recorded = at
+        else:
+            self.history.overcounted.append(row)
+
+    def _recorded(self, entry: Entry) -> None:
+        for row in entry["rows"]:
+            for run in self._unrecorded(entry["pid"], row)[-1:]:
+                run.recorded = entry["at"]
+
+    def _unrecorded(self, pid: int, row: int) -> list[Run]:
+        return [
+            run
+            for run in self.history.runs[row]
+            if run.pid == pid and run.ending and run.recorded == INFINITY
+        ]
 
     # --- processes --------------------------------------------------------------------
 
@@ -149,6 +182,9 @@ class _Reader:
         fault = Fault(entry["action"], entry["at"], INFINITY)
         self.history.faults[pid].append(fault)
 
+    def _buried(self, entry: Entry) -> None:
+        self.history.burials[entry["of"]].append(entry["at"])
+
     def _thawed(self, entry: Entry) -> None:
         faults = self.history.faults[entry["of"]]
         for index, fault in enumerate(faults):
@@ -159,8 +195,12 @@ class _Reader:
         fault = Fault("stall", entry["since"], entry["at"])
         self.history.faults[entry["pid"]].append(fault)
 
-    def end_runs_of_the_dead(self) -> None:
-        """Give what was cut off by a kill the time of the kill."""
+    def close(self) -> None:
+        """Add what can be told only at the end."""
+        every_fault = [each for few in self.history.faults.values() for each in few]
+        freezes = [each for each in every_fault if each.until < INFINITY]
+        self.history.freezes = sorted(freezes, key=lambda each: each.since)
+        # What was cut off by a kill ends with it.
         for run in [run for runs in self.history.runs.values() for run in runs]:
             if run.ending is None:
                 faults = self.history.faults[run.pid]

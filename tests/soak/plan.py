@@ -55,7 +55,8 @@ class Fate:
     """What shall become of one worker process.
 
     At a named point it does it to itself (see points.py), at the `count`-th visit;
-    without a point it is done to it, `seconds` after it was ready.
+    without a point it is done to it, `seconds` after it was ready. A frozen one thaws
+    some beats after others have buried it, or after `frozen_beats`.
     """
 
     action: str
@@ -124,9 +125,12 @@ def rows(seed: int, *, long: bool) -> Iterator[str]:
 def _frozen_beats(
     chance: random.Random, database: str, point: str, *, long: bool
 ) -> float:
-    """Return for how long to freeze; a worker is buried after five to six beats."""
-    if long and database == "postgresql" and point in ("in_claim", "in_settle"):
-        # Until the server ends the transaction that it left open.
+    """Return for how long to freeze at most; a burial ends it earlier."""
+    if point not in ("in_claim", "in_settle"):
+        return 30.0
+    # Frozen in a transaction it keeps others from burying it.
+    if long and database == "postgresql":
+        # Until the server ends the transaction.
         return chance.uniform(16.0, 19.0)
     return chance.uniform(6.5, 9.0)
 
@@ -138,9 +142,10 @@ class Trouble:
     action: str
     # How long after the trouble before.
     after_seconds: float
-    # Which of the workers of that moment, as a share of their number; how many lines.
+    # Which of the workers of that moment, and of its connections, as a share of their
+    # number; all connections when it is None.
     victim: float = 0.0
-    whole: bool = True
+    connection: float | None = None
     seconds: float = 0.0
 
 
@@ -154,6 +159,6 @@ def troubles(seed: int, database: str) -> Iterator[Trouble]:
             action,
             after_seconds=chance.uniform(0.5, 2.0) * 4 / len(actions),
             victim=chance.random(),
-            whole=chance.random() < 0.5,
+            connection=chance.choice([None, chance.random()]),
             seconds=chance.uniform(0.2, 1.2),
         )

@@ -92,9 +92,14 @@ class EngineEvents(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         name = getattr(record, "event", "")
+        facts = getattr(record, "facts", {})
         if name == "task.started":
-            started_at[record.__dict__["facts"]["task_id"]] = time.monotonic()
-        elif name not in ("", "task.succeeded"):
+            started_at[facts["task_id"]] = time.monotonic()
+        elif name == "worker.lost":
+            note("buried", of=int(facts["worker"].rpartition(":")[2]))
+        elif name == "worker.evicted":
+            note("buried", of=os.getpid())
+        if name not in ("", "task.started", "task.succeeded"):
             note("engine", name=name, text=record.getMessage()[:300])
         if name == "worker.stopping":
             reach("in_drain")

@@ -76,8 +76,7 @@ class ErrandQueue(AbstractTaskQueue):
     def record_successes(self, successes: Sequence[Success]) -> None:
         done = [success.attempt.pk for success in successes]
         Parcel.objects.filter(pk__in=done).update(done=True)
-        reach_after_commit("after_settle")
-        reach("in_settle")
+        settling(done)
 
     def process_task_error(self, queryset_item: Parcel, error: TaskError) -> None:
         queryset_item.failures += 1
@@ -122,8 +121,7 @@ class PlainErrandQueue(ErrandQueue):
         reach("after_mark")
 
     def record_successes(self, successes: Sequence[Success]) -> None:
-        reach_after_commit("after_settle")
-        reach("in_settle")
+        settling([success.attempt.pk for success in successes])
 
 
 class Run:
@@ -167,6 +165,13 @@ class Run:
 
     def note(self, event: str, **facts: Any) -> None:
         note(event, row=self.item.pk, run=self.number, **facts)
+
+
+def settling(done: Sequence[int]) -> None:
+    """Be in a settle of these rows; when it is committed, the ledger knows."""
+    transaction.on_commit(lambda: note("recorded", rows=done))
+    reach_after_commit("after_settle")
+    reach("in_settle")
 
 
 def parse(todo: str) -> tuple[str, int]:

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from .history import INFINITY, Fault, History, Run
+from .history import INFINITY, WORKER_LOST, Fault, History, Run
 
 MOST_ATTEMPTS = 3
 # How long after its end a run may wait for its settle, on a busy machine.
 SETTLE_SECONDS = 5.0
-# A worker is buried after five beats at least; the first may have been due already.
-BURIED_AFTER_BEATS = 3.5
-WORKER_LOST = "worker_lost"
+# A worker is buried after five beats; on a busy machine its last ones may be missing.
+BURIED_AFTER_BEATS = 2.0
+# What the engine says of nothing that happens to workers here.
+NEVER = ("task.parked", "task.still_pending", "queue.probe_crashed", "worker.stuck")
 
 
 def judge(history: History) -> list[str]:
@@ -50,19 +51,15 @@ def _stuck_rows(history: History) -> Iterator[str]:
 
 
 def _miscounted_rows(history: History) -> Iterator[str]:
+    for row in history.overcounted:
+        yield f"row {row} was counted twice for one run: {_told(history, row)}"
     for row, final in history.final.items():
-        runs = history.runs[row]
-        counted = Counter(count.reason for count in history.counted[row])
         if final["failures"] > MOST_ATTEMPTS:
             yield f"row {row} has {final['failures']} counted attempts"
-        refused = [run for run in runs if run.ending == "refused"]
-        undisturbed = [run for run in refused if not _disturbances(history, run)]
-        if len(undisturbed) > final["failures"]:
-            yield f"row {row} failed without being counted: {_told(history, row)}"
-        if counted["refused"] + counted["unhandled_exception"] > len(refused) + sum(
-            run.is_unmarked for run in runs
-        ):
-            yield f"row {row} was counted twice for one run: {_told(history, row)}"
+        for run in history.runs[row]:
+            is_uncounted = run.ending == "refused" and run.recorded == INFINITY
+            if is_uncounted and not _disturbances(history, run):
+                yield f"row {row} was not counted for its {run}"
         if final["todo"] in ("refuse", "crash") and final["done"]:
             yield f"row {row} is done though it was refused every time"
 
@@ -85,25 +82,45 @@ def _explains(history: History, first: Run, second: Run) -> bool:
 
     A takeover needs time: others watch for five beats before they bury a worker. So
     a worker that goes on with what was taken from it is found out, and one that takes
-    from the living.
+    from the living. A kill is no excuse for what was recorded before, and a freeze
+    none when nobody has buried the frozen process.
     """
     if first.is_unmarked and _disturbances(history, first, "cut"):
         return True
-    return any(
-        fault.since + BURIED_AFTER_BEATS * history.beat <= second.started
-        for fault in _disturbances(history, first)
-    )
+    for fault in _disturbances(history, first):
+        if fault.since + BURIED_AFTER_BEATS * history.beat > second.started:
+            continue
+        if fault.action == "kill" and second.started < first.recorded:
+            return True
+        if fault.action != "kill" and any(
+            at >= fault.since for at in history.burials[first.pid]
+        ):
+            return True
+    return False
 
 
 def _disturbances(history: History, run: Run, *actions: str) -> list[Fault]:
     actions = actions or ("kill", "freeze", "stall")
+    settled_at = _latest_settle(history, run)
     return [
         fault
         for fault in history.faults[run.pid]
         if fault.action in actions
         and fault.until >= run.started
-        and fault.since <= run.ended + SETTLE_SECONDS
+        and fault.since <= settled_at
     ]
+
+
+def _latest_settle(history: History, run: Run) -> float:
+    """Return until when the run's end may have been waiting to be recorded.
+
+    A process that is frozen in a transaction keeps all others waiting.
+    """
+    latest = run.ended + SETTLE_SECONDS
+    for fault in history.freezes:
+        if fault.since <= latest and run.ended <= fault.until:
+            latest = max(latest, fault.until + SETTLE_SECONDS)
+    return latest
 
 
 def _runs_that_were_to_be_alone(history: History) -> Iterator[str]:
@@ -151,8 +168,9 @@ def _unexpected_ends(history: History) -> Iterator[str]:
             expected = (0, -15)
         if code not in expected:
             yield f"worker {pid} ended with {code}:\n{entry['log']}"
-        elif "Traceback" in entry["log"] and "ZeroDivisionError" not in entry["log"]:
-            yield f"worker {pid} told of an exception:\n{entry['log']}"
+    for entry in history.engine:
+        if entry["name"] in NEVER:
+            yield f"worker {entry['pid']} said: {entry['text']}"
 
 
 def _told(history: History, row: int) -> str:
