@@ -53,6 +53,12 @@ def _bare_address(value: str) -> None:
         raise ValidationError("Must be an address without ?, # and a login.")
 
 
+def _proxy(value: str) -> None:
+    _url("http", "https", "socks5")(value)
+    if value and urlsplit(value).port is None:
+        raise ValidationError("Must end with a port, for example :1080.")
+
+
 def _origins(value: list[str]) -> None:
     for origin in filter(None, value):
         _url("http", "https")(origin.strip())
@@ -113,9 +119,7 @@ TG_API_URL: str = (
     env.str("TG_API_URL", "", validate=[_url("http", "https"), _bare_address])
     or "https://api.telegram.org"
 )
-TG_PROXY_URL: str = env.str(
-    "TG_PROXY_URL", "", validate=_url("http", "https", "socks5")
-)
+TG_PROXY_URL: str = env.str("TG_PROXY_URL", "", validate=_proxy)
 TG_LINK_URL: str = (
     env.str("TG_LINK_URL", "", validate=[_url("http", "https"), _bare_address])
     or "https://t.me"

@@ -26,7 +26,7 @@ def build_bot(*, token: str, api_url: str, proxy_url: str = "") -> Bot:
     """
     session = PatientSession(
         api=TelegramAPIServer.from_base(api_url),
-        proxy=proxy_url or None,
+        proxy_url=proxy_url,
         timeout=_ANSWER_SECONDS,
     )
     return Bot(token, session=session)

@@ -2,24 +2,59 @@
 
 import copy
 import logging
+import ssl
 import time
 from typing import Any
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.exceptions import ClientDecodeError
+from aiogram.exceptions import ClientDecodeError, TelegramNetworkError
 from aiogram.methods import GetUpdates, Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from aiogram.types import Update
+from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 from pydantic import ValidationError
 
 GET_UPDATES = GetUpdates.__api_method__
+
+# An EOFError is a SOCKS proxy that hung up.
+_PROXY_TROUBLE = (
+    ProxyConnectionError,
+    ProxyError,
+    ProxyTimeoutError,
+    OSError,
+    EOFError,
+)
 
 _logger = logging.getLogger(__name__)
 
 
 class PatientSession(AiohttpSession):
-    """One unreadable update does not keep the others from being read, for ever."""
+    """One unreadable update does not keep the others from being read, for ever.
+
+    `proxy_url` may also be an https:// one, which aiogram alone does not know.
+    """
+
+    def __init__(self, *, proxy_url: str = "", **options: Any) -> None:
+        speaks_tls = proxy_url.startswith("https:")
+        known = proxy_url.replace("https:", "http:", 1) if speaks_tls else proxy_url
+        super().__init__(proxy=known or None, **options)
+        if speaks_tls:
+            self._connector_init["proxy_ssl"] = ssl.create_default_context()
+
+    async def make_request(
+        self,
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+        timeout: int | None = None,
+    ) -> TelegramType:
+        try:
+            return await super().make_request(bot, method, timeout=timeout)
+        except _PROXY_TROUBLE as error:
+            # aiogram lets through what no HTTP library has raised, and polling would
+            # end with it.
+            words = f"the proxy failed: {str(error) or type(error).__name__}"
+            raise TelegramNetworkError(method=method, message=words) from error
 
     def check_response(
         self,

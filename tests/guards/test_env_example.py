@@ -197,6 +197,17 @@ def test_django_has_nothing_against_the_production_settings_of_the_readme() -> N
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["ftp://shop:s3cret@proxy.example:1", "socks5://shop:s3cret@proxy.example"],
+)
+def test_a_proxy_needs_a_scheme_that_is_known_and_a_port(address: str) -> None:
+    done = run("manage.py", "check", ENV_FILE=os.devnull, TG_PROXY_URL=address)
+
+    assert "  TG_PROXY_URL: Must " in done.stderr
+    assert "s3cret" not in done.stderr
+
+
 # --- the secret key -------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ import pytest
 from notifications.telegram import BotApiClient
 from notifications.transport import MAX_ANSWER_BYTES, AiohttpTransport, Secret
 from notifications.verdicts import Answer, Exchange, Kind, NoAnswer, Phase, judge
-from tests.support.proxies import PASSWORD, HttpProxy, Socks5Proxy
+from tests.support.proxies import PASSWORD, HttpProxy, HttpsProxy, Socks5Proxy
 from tests.support.raw_server import (
     Peer,
     RawServer,
@@ -746,7 +746,7 @@ def test_a_message_goes_through_a_proxy_with_a_password(proxy_class):
     assert server.requests_written == 1
 
 
-@pytest.mark.parametrize("proxy_class", [HttpProxy, Socks5Proxy])
+@pytest.mark.parametrize("proxy_class", [HttpProxy, HttpsProxy, Socks5Proxy])
 def test_tls_goes_through_a_proxy_and_hides_the_token_from_it(proxy_class):
     async def main() -> None:
         transport = AiohttpTransport(

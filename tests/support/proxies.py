@@ -1,12 +1,15 @@
-"""A tiny HTTP proxy and a tiny SOCKS5 proxy, both of which want a password."""
+"""Tiny proxies, HTTP with or without TLS and SOCKS5, all of which want a password."""
 
 import asyncio
 import base64
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from urllib.parse import urlsplit
+
+from tests.support.raw_server import authority
 
 LOGIN, PASSWORD = "shop", "open-sesame-4711"
 
@@ -22,6 +25,7 @@ class _Proxy:
     """Runs in a thread of its own until the `with` block ends."""
 
     scheme = ""
+    ssl_context: ssl.SSLContext | None = None
 
     def __init__(self) -> None:
         self.targets: list[str] = []
@@ -46,7 +50,9 @@ class _Proxy:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._play, "127.0.0.1", 0)
+        server = await asyncio.start_server(
+            self._play, "127.0.0.1", 0, ssl=self.ssl_context
+        )
         self.port: int = server.sockets[0].getsockname()[1]
         self._ready.set()
         async with server:
@@ -88,6 +94,17 @@ class HttpProxy(_Proxy):
         else:
             upstream[1].write(head)
         await _join((reader, writer), upstream)
+
+
+class HttpsProxy(HttpProxy):
+    """The same, reached over TLS with the certificate of `raw_server.authority`."""
+
+    scheme = "https"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority().issue_cert("127.0.0.1").configure_cert(self.ssl_context)
 
 
 class Socks5Proxy(_Proxy):
