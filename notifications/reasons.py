@@ -55,8 +55,8 @@ EXPLANATIONS: Final[Mapping[str, str | Promise]] = {
     ),
     # Telegram refused.
     "blocked_by_user": _(
-        "The customer has blocked the bot. Ask them to unblock it and press Start, "
-        "then press Retry."
+        "The customer has blocked the bot. Ask them to unblock it: the message goes "
+        "out by itself when they do."
     ),
     "not_started": _(
         "The customer has not pressed Start in the bot yet. Send them the link to the "
@@ -152,6 +152,10 @@ EXPLANATIONS: Final[Mapping[str, str | Promise]] = {
     "timeout": _(
         "Sending took too long and was given up; the customer may have received the "
         "message. Ask them before you press Retry: it may arrive twice."
+    ),
+    "probe_crashed": _(
+        "A fault in the program kept it from asking whether Telegram works again. It "
+        "asks again by itself; if it takes long, tell your administrator."
     ),
     "unhandled_exception": _(
         "A fault in the program prevented the sending. Tell your administrator, and "

@@ -1,23 +1,58 @@
 """Whatever goes wrong, a manager is told in words what happened and what to do."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.utils import translation
 
 from notifications.reasons import EXPLANATIONS, explain
 from notifications.verdicts import ENDED_BY_START, REASON_CODES
 
-ENGINE_CODES = {"worker_lost", "interrupted", "timeout", "unhandled_exception"}
+ROOT = Path(__file__).resolve().parents[2]
+# What a manager may do, or that nothing need be done.
+WHAT_TO_DO = {
+    "en": r"\b(ask|send|check|reach|tell|show|press|correct|enter|shorten)\b"
+    r"|by itself|nothing to do|administrator enters|^Delivered",
+    "ru": r"(?i)\b(спросите|попросите|отправьте|проверьте|свяжитесь|сообщите|покажите"
+    r"|нажмите|исправьте|введите|сократите)\b"
+    r"|сам[ао]\b|ничего не нужно|администратор не укажет|^Доставлено",
+}
 
 
+def engine_codes() -> set[str]:
+    """Return the reason codes that the engine itself gives, from its source."""
+    source = "".join(
+        path.read_text("utf-8")
+        for name in ("running", "reaping", "errors")
+        for path in [ROOT / f"django_workers/{name}.py"]
+    )
+    given = r'(?:TaskError\(|PauseQueue\([A-Z_]+,|    reason_code =)\s*"([a-z_]+)"'
+    return set(re.findall(given, source))
+
+
+ENGINE_CODES = engine_codes()
+
+
+def test_the_engine_s_reasons_are_found():
+    assert {"worker_lost", "interrupted", "timeout"} < ENGINE_CODES
+    assert {"unhandled_exception", "probe_crashed"} < ENGINE_CODES
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
 @pytest.mark.parametrize("reason_code", sorted(REASON_CODES | ENGINE_CODES))
-def test_every_reason_has_words(reason_code):
-    with translation.override("en"):
+def test_every_reason_says_what_happened_and_what_to_do(reason_code, language):
+    with translation.override(language):
         words = explain(reason_code)
 
     assert "_" not in words
     assert words.endswith(".")
-    # What happened, and what to do.
-    assert len(words.split(". ")) >= 2 or ": " in words
+    happened, _, to_do = words.partition(". " if ". " in words else ": ")
+    assert happened
+    assert to_do
+    assert re.search(WHAT_TO_DO[language], words, re.IGNORECASE), words
+    is_russian = re.search("[а-яё]{4}", words) is not None
+    assert is_russian == (language == "ru")
 
 
 def test_there_are_no_words_for_reasons_that_do_not_exist():
