@@ -18,6 +18,7 @@ from django.utils import timezone
 from django_workers.wakeup import announce
 
 from .models import Customer, Order, OrderNotification
+from .models.telling import untold
 from .verdicts import ENDED_BY_START
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -189,12 +190,11 @@ def _open(customer: Customer, chat: TelegramChat, at: datetime) -> int:
 
 
 def _catch_up(customer: Customer) -> int:
-    """Make the notifications of recent orders that have none; return how many."""
-    orders = Order.objects.filter(
-        customer=customer, created_at__gte=_oldest_told(), notifications=None
-    )
+    """Tell of the status of recent orders, where it is untold; return of how many."""
+    recent = Order.objects.filter(customer=customer, created_at__gte=_oldest_told())
+    orders = untold(recent).select_related("status").order_by("pk")
     made = OrderNotification.objects.bulk_create(
-        OrderNotification.about(order, customer) for order in orders.order_by("pk")
+        OrderNotification.about(order, customer) for order in orders
     )
     return len(made)
 

@@ -23,7 +23,6 @@ from django_workers import (
 from django_workers.keys import among
 
 from .deliveries import record_delivered, record_failed, record_uncounted
-from .messages import order_placed
 from .models import Customer, OrderNotification
 from .models.notification import UNFINISHED
 from .telegram import BotApiClient
@@ -135,7 +134,9 @@ class OrderNotificationQueue(AbstractTaskQueue):
     async def handle_task(self, queryset_item: OrderNotification) -> int | None:
         """Send the message; return Telegram's id of it, when the answer had one."""
         exchange = await self._get_client().send_message(
-            queryset_item.tg_user_id, order_placed(queryset_item.order_number)
+            queryset_item.tg_user_id,
+            queryset_item.message,
+            disable_notification=queryset_item.silent,
         )
         verdict = judge(exchange)
         if verdict.kind is Kind.ACCEPTED:

@@ -21,11 +21,11 @@ from django_workers.health import count_live
 from django_workers.models import Queue, Worker
 from notifications import figures
 from notifications.models import BotStatus, Customer
+from notifications.models.notification import QUEUE_NAME
 
 from .badge import Badge, Tone
 from .charts import Chart, draw
 from .delivery import what_happened
-from .facts import QUEUE_NAME
 from .moments import when
 from .troubles import Trouble, find_troubles
 

@@ -8,10 +8,7 @@ from django.db.models.functions import Cast
 
 from django_workers.models import Claim, Queue
 from notifications.models import Customer, OrderNotification
-
-# The name of the notifications' queue; to import the queue itself would load the HTTP
-# client into every web server.
-QUEUE_NAME = OrderNotification._meta.label
+from notifications.models.notification import QUEUE_NAME
 
 
 def with_facts(

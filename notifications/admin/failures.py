@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 
 from django_workers.models import Queue
 from notifications import figures
+from notifications.models.notification import QUEUE_NAME
 from notifications.reasons import explain
 
 from .delivery import what_happened
-from .facts import QUEUE_NAME
 
 
 def failures_panel(request: HttpRequest, queue: Queue) -> str:

@@ -74,7 +74,10 @@ class OrderStateFilter(StateFilter):
     def narrow(self, queryset: QuerySet[Order], state: str) -> QuerySet[Order]:
         if state == "delivered":
             # Most orders are: they are met soon when the newest are read first.
-            return queryset.filter(notifications__processed=True)
+            messages = OrderNotification.objects.filter(order=OuterRef("pk"))
+            return queryset.filter(
+                Exists(messages.filter(processed=True)), ~Exists(messages.open())
+            )
         if state == "not_connected":
             return queryset.filter(customer__in=_customers(Q(tg_user_id=None)))
         if state == "unsubscribed":

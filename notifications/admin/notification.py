@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications.messages import order_placed
 from notifications.models import OrderNotification
 from notifications.models.notification import OrderNotificationQuerySet
 
@@ -151,7 +150,7 @@ class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
     def text(self, notification: OrderNotification) -> SafeString:
         return format_html(
             '<span class="message-text">{}</span>',
-            order_placed(notification.order_number),
+            notification.message,
         )
 
     @admin.display(description=gettext_lazy("What happened"))

@@ -41,7 +41,7 @@ class OrderList(RetryAdmin[Order]):
         return (
             super()
             .get_queryset(request)
-            .select_related("customer")
+            .select_related("customer", "status")
             .prefetch_related(Prefetch("notifications", queryset=notifications))
         )
 

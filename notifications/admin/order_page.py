@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications.messages import order_placed
+from notifications.messages import text_about
 from notifications.models import Order
 
 from .invite import invite_of
@@ -32,9 +32,13 @@ class OrderPage(OrderList):
 
     @admin.display(description=gettext_lazy("Text"))
     def text(self, order: Order) -> SafeString:
-        return format_html(
-            '<span class="message-text">{}</span>', order_placed(order.number)
+        latest = next(iter(order.notifications.all()), None)
+        told = (
+            latest.message
+            if latest
+            else text_about(order.number, order.status, order.customer)
         )
+        return format_html('<span class="message-text">{}</span>', told)
 
     @admin.display(description=gettext_lazy("What happened"))
     def history(self, order: Order) -> SafeString | str:

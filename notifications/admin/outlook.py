@@ -7,8 +7,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from notifications.messages import order_placed
-from notifications.models import Customer
+from notifications.messages import text_about
+from notifications.models import Customer, OrderStatus
 from notifications.models.order import Order
 
 from .connection import connection_of
@@ -24,13 +24,15 @@ def outlook(filled_in: Mapping[str, object]) -> SafeString:
     """
     customer = customer_named(filled_in.get("customer"))
     number = str(filled_in.get("number") or "").strip()
+    longest = Order._meta.get_field("number").max_length
+    reader = customer or Customer(name="", language="")
     return render_to_string(
         "admin/notifications/outlook.html",
         {
             "customer": customer,
             "connection": connection_of(customer).label() if customer else "",
             "hindrance": hindrance_of(customer) if customer else "",
-            "text": order_placed(number[: Order._meta.get_field("number").max_length]),
+            "text": text_about(number[:longest], OrderStatus.initial(), reader),
             "has_number": bool(number),
         },
     )

@@ -5,7 +5,9 @@ from .bot_status import BotStatus
 from .connection import CONNECTION_IS, Connection
 from .customer import Customer
 from .notification import OrderNotification, Parked
-from .order import Order
+from .order import Order, StaleOrder
+from .status import OrderStatus
+from .telling import MessageChange
 
 __all__ = [
     "CONNECTION_IS",
@@ -13,7 +15,10 @@ __all__ = [
     "Connection",
     "Customer",
     "DeliveryAttempt",
+    "MessageChange",
     "Order",
     "OrderNotification",
+    "OrderStatus",
     "Parked",
+    "StaleOrder",
 ]

@@ -8,6 +8,9 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from django_workers.wakeup import announce
+from notifications.messages import order_placed, text_about
+
+from .status import OrderStatus
 
 if TYPE_CHECKING:
     from .customer import Customer
@@ -51,6 +54,10 @@ class OrderNotificationQuerySet(models.QuerySet["OrderNotification"]):
         """Those that are unfinished or given up: they may still be sent."""
         return self.filter(OPEN)
 
+    def told(self) -> "OrderNotificationQuerySet":
+        """Those that were delivered or may still be: not replaced, not cancelled."""
+        return self.filter(Q(processed=True) | OPEN)
+
     def retry(self) -> int:
         """Make the given-up ones due again with a fresh count; return how many."""
         using = router.db_for_write(self.model)
@@ -80,6 +87,29 @@ class OrderNotification(models.Model):
     processed = models.BooleanField(_("Processed"), default=False, db_default=False)
     failed_attempts_number = models.PositiveSmallIntegerField(
         _("Number of failed attempts"), default=0, db_default=0
+    )
+    # Decided when the notification is made, so that the page shows what was sent. Rows
+    # of other clients have none: theirs is the default text about a new order.
+    text = models.TextField(
+        _("Text"), blank=True, default="", db_default="", editable=False
+    )
+    silent = models.BooleanField(
+        _("Without a sound"), default=False, db_default=False, editable=False
+    )
+    # What the order had come to; none: it was new.
+    status = models.ForeignKey(
+        OrderStatus,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        # Nobody asks for the messages of one status.
+        db_index=False,
+        verbose_name=_("Status"),
+    )
+    is_repeat = models.BooleanField(
+        _("Sent again by hand"), default=False, db_default=False, editable=False
     )
     # A parked row is finished: nothing sends it, and its chat goes on without it.
     parked = models.CharField(
@@ -155,7 +185,7 @@ class OrderNotification(models.Model):
 
     @classmethod
     def about(cls, order: "Order", customer: "Customer") -> "OrderNotification":
-        """Return the notification, not yet saved, of an order to its customer's chat.
+        """Return the notification, not yet saved, that tells of an order's status.
 
         Raises:
             ValueError: the customer has not pressed Start.
@@ -163,8 +193,18 @@ class OrderNotification(models.Model):
         if customer.tg_user_id is None:
             raise ValueError(f"{customer} has not pressed Start: there is no chat.")
         return cls(
-            order=order, order_number=order.number, tg_user_id=customer.tg_user_id
+            order=order,
+            order_number=order.number,
+            tg_user_id=customer.tg_user_id,
+            text=text_about(order.number, order.status, customer),
+            silent=order.status.silent,
+            status=order.status,
         )
+
+    @property
+    def message(self) -> str:
+        """The exact text that the customer gets."""
+        return self.text or order_placed(self.order_number)
 
     @property
     def is_given_up(self) -> bool:
@@ -181,3 +221,7 @@ class OrderNotification(models.Model):
             Parked.SUPERSEDED,
             Parked.CANCELLED,
         )
+
+
+# The queue of notifications; to import it would load the HTTP client everywhere.
+QUEUE_NAME = OrderNotification._meta.label

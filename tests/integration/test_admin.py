@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from django_workers.models import Claim, Queue, Worker
 from notifications.admin.desk import COUNTED_ROWS
-from notifications.admin.facts import QUEUE_NAME
 from notifications.admin.numbers import next_order_number
 from notifications.models import (
     BotStatus,
@@ -25,6 +24,7 @@ from notifications.models import (
     Order,
     OrderNotification,
 )
+from notifications.models.notification import QUEUE_NAME
 from notifications.task_queues import task_queue
 from tests.support.shop import (
     add_order,

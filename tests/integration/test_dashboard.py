@@ -19,13 +19,13 @@ from django_workers.models import Queue, Worker
 from notifications import figures
 from notifications.admin.charts import LEAST_HEIGHT, Chart, draw
 from notifications.admin.dashboard import charts_at, duration
-from notifications.admin.facts import QUEUE_NAME
 from notifications.models import (
     BotStatus,
     Customer,
     DeliveryAttempt,
     OrderNotification,
 )
+from notifications.models.notification import QUEUE_NAME
 from notifications.reasons import EXPLANATIONS
 
 pytestmark = pytest.mark.django_db

@@ -12,13 +12,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_workers.models import Claim, Queue, Worker
-from notifications.admin.facts import QUEUE_NAME
 from notifications.models import (
     Customer,
     DeliveryAttempt,
     Order,
     OrderNotification,
 )
+from notifications.models.notification import QUEUE_NAME
 
 
 def superuser() -> User:
