@@ -71,7 +71,8 @@ class Heartbeat(threading.Thread):
 
     `report_dead` is called in this thread with the ids and last counters of dead
     workers; `is_evicted` says that this worker itself was buried by another.
-    `last_error` tells why the latest heartbeat could not be written.
+    `last_error` tells why the latest heartbeat could not be written. `clock` is what
+    other workers are judged by.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Heartbeat(threading.Thread):
         using: str,
         seconds: float,
         report_dead: Callable[[dict[int, int]], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self.queue_name = queue_name
@@ -91,6 +93,7 @@ class Heartbeat(threading.Thread):
         self.last_error = ""
         self._evicted_id: int | None = None
         self._report_dead = report_dead
+        self._clock = clock
         self._observer = Observer(seconds)
         self._last_written = boot_seconds()
         self._ended = threading.Event()
@@ -138,13 +141,14 @@ class Heartbeat(threading.Thread):
         prepare_connection(self.using, f"heartbeat {self.queue_name}")
         while not self._ended.wait(self.seconds):
             try:
-                self._beat()
+                self.beat()
             except Error as error:
                 self.last_error = str(error).strip()
                 connections[self.using].close()
         connections.close_all()
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Show once that this worker lives, and report those that do not."""
         before, own_id = boot_seconds(), self.worker_id
         workers = Worker.objects.using(self.using).filter(queue=self.queue_name)
         written = workers.filter(pk=own_id).update(
@@ -158,7 +162,7 @@ class Heartbeat(threading.Thread):
         else:
             self._evicted_id = own_id
         others = dict(workers.exclude(pk=own_id).values_list("pk", "heartbeat"))
-        if dead := self._observer.observe(others, time.monotonic()):
+        if dead := self._observer.observe(others, self._clock()):
             self._report_dead(dead)
 
     def close(self) -> None:
