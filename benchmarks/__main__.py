@@ -1,6 +1,6 @@
 """Runs the benchmarks and prints one table: rates, and ratios within this run.
 
-python -m benchmarks [--count N] [--runs N] [--only sqlite|postgresql]
+python -m benchmarks [--count N] [--runs N] [--only sqlite|postgresql] [--rows N]
 """
 
 import argparse
@@ -8,19 +8,25 @@ import contextlib
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
 from benchmarks.measuring import Cost, cost_of_script, run_together
-from benchmarks.stubs import fast_stub, slow_stub
+from benchmarks.stubs import fast_stub, free_port, slow_stub
 from tests.support.databases import postgresql
 
 TOKEN = "123456789:" + "b" * 35
 QUEUE = "notifications.task_queues.task_queue"
+# The limit of messages per second is out of the way, and still counted.
+FAST = {"NOTIFICATIONS_RATE": "10000"}
 LATENCY = 0.05
 SLOW_CONCURRENCY = 128
-FAST_CONCURRENCY = 64
+FAST_CONCURRENCY = 128
+CLAIM_BATCH = 64
+FEW_ROWS = 10_000
+LATENCIES = 200
 
 
 def main() -> None:
@@ -28,6 +34,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", choices=["sqlite", "postgresql"])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="pending at most")
     arguments = parser.parse_args()
     with fast_stub() as (fast_url, served_by), slow_stub(LATENCY) as slow_url:
         say(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {served_by}.")
@@ -37,6 +44,8 @@ def main() -> None:
                 with database(vendor) as environment:
                     bench = Bench(environment, arguments.count, arguments.runs)
                     bench.compare(vendor, fast_url, slow_url)
+                    bench.idle()
+                    bench.claims(arguments.rows)
 
 
 class Bench:
@@ -50,7 +59,7 @@ class Bench:
     def compare(self, vendor: str, fast_url: str, slow_url: str) -> None:
         say(f"\n{vendor}")
         say(f"{'':34}{'per second':>11}{'ratio':>8}{'CPU s/1000':>12}{'peak MB':>9}")
-        limit = self.show("bare loop, fast stub", self.bare(fast_url))
+        limit = self.show("bare loop, fast stub", self.bare(fast_url, FAST_CONCURRENCY))
         one = self.show(
             "one worker, fast stub", self.workers(fast_url, 1, FAST_CONCURRENCY), limit
         )
@@ -81,7 +90,56 @@ class Bench:
         )
         return median
 
-    def bare(self, url: str, concurrency: int = FAST_CONCURRENCY) -> Callable[[], Cost]:
+    def idle(self) -> None:
+        """Show what a worker costs that waits, and how soon it sends what comes."""
+        self.fill(0)
+        port = free_port()
+        environment = self.environment | {
+            "TG_API_URL": f"http://127.0.0.1:{port}",
+            "NOTIFICATIONS_RATE": "1000",
+        }
+        worker = subprocess.Popen(
+            [sys.executable, "manage.py", "run_worker", QUEUE, "-v", "0"],
+            env=environment,
+        )
+        try:
+            script = ["-m", "benchmarks.latency", str(port), str(LATENCIES)]
+            (finished,) = run_together([script], environment)
+        finally:
+            worker.terminate()
+            worker.wait()
+        said = json.loads(finished.output)
+        cuts = statistics.quantiles(said["took"], n=100)
+        say(
+            f"{'commit to arrival, idle':34}median {1000 * cuts[49]:.1f} ms, "
+            f"99th percentile {1000 * cuts[98]:.1f} ms, of {LATENCIES}"
+        )
+        say(
+            f"{'idle worker':34}{100 * said['idle_share']:.2f} % of a core, "
+            f"{said['idle_megabytes']:.0f} MB"
+        )
+
+    def claims(self, rows: int) -> None:
+        """Show that claiming costs the same however much is pending."""
+        few = None
+        for pending in (FEW_ROWS, rows):
+            few = self.show(
+                f"claim and settle, {pending:,} pending", self.claiming(pending), few
+            )
+
+    def claiming(self, pending: int) -> Callable[[], Cost]:
+        # Some are left pending at the end, so that no batch is smaller.
+        arguments = [str(FEW_ROWS // 2), str(CLAIM_BATCH)]
+
+        def measure() -> Cost:
+            self.fill(pending)
+            return cost_of_script(
+                "benchmarks.claiming", arguments, self.environment | FAST
+            )
+
+        return measure
+
+    def bare(self, url: str, concurrency: int) -> Callable[[], Cost]:
         arguments = [url, TOKEN, str(self.count), str(concurrency)]
         return lambda: cost_of_script("benchmarks.bare", arguments, self.environment)
 
@@ -100,10 +158,10 @@ class Bench:
     def workers(self, url: str, processes: int, concurrency: int) -> Callable[[], Cost]:
         command = ["manage.py", "run_worker", QUEUE, "--drain", "-v", "0"]
         command += ["--concurrency", str(concurrency)]
-        environment = self.environment | {
+        environment = self.environment | FAST
+        environment |= {
             "TG_API_URL": url,
             "NOTIFICATIONS_CONCURRENCY": str(concurrency),
-            "NOTIFICATIONS_RATE": "10000",
         }
 
         def measure() -> Cost:

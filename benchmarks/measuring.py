@@ -80,6 +80,7 @@ def cost_of_script(
     return Cost(
         count=said["count"],
         seconds=said["seconds"],
-        cpu_seconds=finished.cpu_seconds,
+        # Where the script tells, its start does not count.
+        cpu_seconds=said.get("cpu_seconds", finished.cpu_seconds),
         peak_megabytes=finished.peak_megabytes,
     )

@@ -103,7 +103,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-class _Stub(asyncio.Protocol):
+class Stub(asyncio.Protocol):
     """Just enough of HTTP/1.1: each request is answered after the latency."""
 
     reply = (
@@ -148,7 +148,7 @@ class _Stub(asyncio.Protocol):
 
 async def _serve(port: int, latency_seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Stub(latency_seconds), "127.0.0.1", port)
+    server = await loop.create_server(lambda: Stub(latency_seconds), "127.0.0.1", port)
     async with server:
         await server.serve_forever()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from datetime import timedelta
 from functools import partial
 from uuid import uuid4
@@ -44,7 +45,7 @@ def hold(queue, task, **values):
 
 
 class Limited(PlainQueue):
-    rate = 8
+    rate: float = 8.0
 
 
 @pytest.fixture
@@ -446,23 +447,28 @@ def test_a_rate_starts_no_more_than_its_burst():
     worker = make_worker(queue)
     make_parcels(20)
 
+    started = time.monotonic()
     assert len(keys(claim(queue, worker, free=10))) == 2
     claimed = claim(queue, worker, free=10)
-    assert not claimed.attempts
-    assert 0 < claimed.wait_seconds <= 1 / 8
+    # A slow machine may take so long that a token has come meanwhile.
+    assert len(claimed.attempts) <= (time.monotonic() - started) * queue.rate
+    assert claimed.attempts or 0 < claimed.wait_seconds <= 1 / 8
 
 
 def test_a_rate_holds_for_all_workers_together():
     queue = Limited()
     make_parcels(20)
 
+    started = time.monotonic()
     found = [len(keys(claim(queue, make_worker(queue), free=10))) for _ in range(3)]
 
-    assert found == [2, 0, 0]
+    assert found[0] == 2
+    assert sum(found[1:]) <= (time.monotonic() - started) * queue.rate
 
 
 def test_waiting_for_a_token_writes_nothing():
     queue = Limited()
+    queue.rate = 0.1
     worker = make_worker(queue)
     make_parcels(20)
     claim(queue, worker, free=10)
