@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from bot.demo import running as demo
 from bot.processes import logs, product
@@ -17,6 +18,10 @@ exit codes:
 """
 
 
+# Not argparse's own: what stood on the command line must be told from them.
+_DEFAULTS: dict[str, Any] = {"host": "127.0.0.1", "port": 8000, "no_web": False}
+
+
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments ask for; return the exit code."""
     parser = argparse.ArgumentParser(
@@ -30,25 +35,42 @@ def run(arguments: Sequence[str]) -> int:
     _add_demo(commands.add_parser("demo", help="try everything without a token"))
     options = parser.parse_args(arguments)
     if options.command == "demo":
+        if misplaced := [name for name in _DEFAULTS if hasattr(options, name)]:
+            name = f"--{misplaced[0].replace('_', '-')}"
+            parser.error(
+                f"{name} stands before `demo`, whose own options stand after it: "
+                "python -m bot demo --port 8000"
+            )
         return demo.run(
             port=options.demo_port,
             telegram_port=options.telegram_port,
             is_check=options.check,
         )
     logs.configure_supervisor()
+    chosen = _DEFAULTS | vars(options)
     return product.run(
-        host=options.host, port=options.port, with_web=not options.no_web
+        host=chosen["host"], port=chosen["port"], with_web=not chosen["no_web"]
     )
 
 
 def _add_product_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--host", default="127.0.0.1", help="where the admin listens (%(default)s)"
+        "--host",
+        default=argparse.SUPPRESS,
+        help=f"where the admin listens ({_DEFAULTS['host']})",
     )
     parser.add_argument(
-        "--port", type=_port, default=8000, help="its port (%(default)s; 0: any free)"
+        "--port",
+        type=_port,
+        default=argparse.SUPPRESS,
+        help=f"its port ({_DEFAULTS['port']}; 0: any free)",
     )
-    parser.add_argument("--no-web", action="store_true", help="run without the admin")
+    parser.add_argument(
+        "--no-web",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="run without the admin",
+    )
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:

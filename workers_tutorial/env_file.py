@@ -9,6 +9,26 @@ from django.core.management.utils import get_random_secret_key
 SECRET_KEY_LINE = "SECRET_KEY="  # noqa: S105 - the variable's name, not a secret
 
 
+def check_encoding(path: Path) -> None:
+    """Check that the file is text in UTF-8.
+
+    Raises:
+        ImproperlyConfigured: it is not, or cannot be read.
+    """
+    try:
+        text = path.read_bytes()
+        text.decode()
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise ImproperlyConfigured(
+            f"{path} is not UTF-8 text: see line {line}. Save it in that encoding."
+        ) from None
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{path} cannot be read ({error.strerror})."
+        ) from None
+
+
 def ensure_secret_key(path: Path) -> str:
     """Return the secret key of `.env`, which is written there if it has none.
 

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 from environs import Env, EnvValidationError, ValidationError
 
-from workers_tutorial.env_file import ensure_secret_key
+from workers_tutorial.env_file import check_encoding, ensure_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _DAY = 24 * 60 * 60.0
@@ -100,16 +100,19 @@ def _database(value: str) -> None:
     if not value:
         return
     try:
-        dj_database_url.parse(value)
+        engine = dj_database_url.parse(value).get("ENGINE", "")
     except Exception:
+        engine = ""
+    if engine not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
         raise ValidationError(
             "Must be like sqlite:////path/db.sqlite3 or "
             "postgres://user:password@host:5432/name."
-        ) from None
+        )
 
 
 env = Env(eager=False)
 if ENV_FILE.is_file():
+    check_encoding(ENV_FILE)
     env.read_env(str(ENV_FILE), recurse=False)
 
 # --- Telegram -------------------------------------------------------------------------

@@ -41,9 +41,12 @@ def run(*, port: int, telegram_port: int, is_check: bool) -> int:
     with (
         throwaway_folder() as folder,
         ports.listen_near(_HOST, port) as listening,
+        # Held from here on: another demo may be looking for a port at this moment.
+        ports.listen_near(_HOST, telegram_port) as page,
     ):
-        api_port = ports.find_free(_HOST, 0)
-        page_port = ports.find_free(_HOST, telegram_port)
+        # This one vanishes when Telegram is switched off, so nobody can hold it.
+        api_port = ports.find_free(_HOST)
+        page_port = ports.port_of(page)
         web_port = ports.port_of(listening)
         _mention_other_port(port, web_port)
         _mention_other_port(telegram_port, page_port)
@@ -76,8 +79,9 @@ def run(*, port: int, telegram_port: int, is_check: bool) -> int:
         )
         telegram = Part(
             "telegram",
-            *("--api-port", str(api_port), "--page-port", str(page_port)),
+            *("--api-port", str(api_port), "--page-descriptor", str(page.fileno())),
             environment=environment,
+            descriptors=[page.fileno()],
             is_quiet=True,
         )
         supervisor = Supervisor(

@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import signal
+import socket
 import sys
 
 from .ports import PortInUse
@@ -40,6 +41,11 @@ def main() -> int:
     )
     parser.add_argument("--api-port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--page-port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument(
+        "--page-descriptor",
+        type=int,
+        help="a socket that listens already, instead of --page-port",
+    )
     parser.add_argument("--token", default=DEFAULT_TOKEN, help="the bot's token")
     parser.add_argument("--seed", type=int, default=0, help="makes chance repeatable")
     options = parser.parse_args()
@@ -49,6 +55,7 @@ def main() -> int:
             host=options.host,
             api_port=options.api_port,
             page_port=options.page_port,
+            page_socket=_inherited(options.page_descriptor),
             seed=options.seed,
         )
         asyncio.run(serve(telegram))
@@ -56,6 +63,15 @@ def main() -> int:
         sys.stderr.write(f"{parser.prog}: {error}\n")
         return 2
     return 0
+
+
+def _inherited(descriptor: int | None) -> socket.socket | None:
+    """Return the listening socket that whoever started this process passed on."""
+    if descriptor is None:
+        return None
+    inherited = socket.socket(fileno=descriptor)
+    inherited.setblocking(False)
+    return inherited
 
 
 if __name__ == "__main__":

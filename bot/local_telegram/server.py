@@ -1,5 +1,6 @@
 """How do the two ports start, stop and vanish, and what hangs on them?"""
 
+import socket
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TypeVar
@@ -38,11 +39,16 @@ class LocalTelegram:
         host: str = "127.0.0.1",
         api_port: int = 0,
         page_port: int = 0,
+        page_socket: socket.socket | None = None,
         users: Iterable[User] = PRESET_USERS,
         bot_username: str = "local_shop_bot",
         seed: int = 0,
     ) -> None:
-        """Raise ValueError for a token of the wrong form or a host of the world."""
+        """Serve the page on `page_socket`, if there is one, instead of `page_port`.
+
+        Raises:
+            ValueError: the token has a wrong form, or the host is of the world.
+        """
         require_loopback(host)
         number, _, secret = token.partition(":")
         if not number.isdecimal() or not secret:
@@ -70,6 +76,7 @@ class LocalTelegram:
         )
         self._api_port = api_port
         self._page_port = page_port
+        self._page_socket = page_socket
         self._api: ApiPort | None = None
         self._page: web.AppRunner | None = None
 
@@ -153,7 +160,7 @@ class LocalTelegram:
         await self.stop()
 
     async def _start_page(self) -> int:
-        taken = reserve(self.host, self._page_port)
+        taken = self._page_socket or reserve(self.host, self._page_port)
         try:
             app = ControlApi(self).application()
             self._page = web.AppRunner(

@@ -1,11 +1,13 @@
 """Runs one part of the product in this process: its imports, then its work."""
 
 import importlib
+import inspect
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from types import ModuleType
 from typing import NoReturn
 
 from bot import exit_codes
@@ -32,6 +34,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
     With `--lifeline` first, it belongs to a supervisor: see `bot.processes.lifeline`.
     """
+    if name != "telegram" and {"-h", "--help"} & set(arguments):
+        sys.stdout.write(_explain(name))
+        return exit_codes.OK
     is_supervised = list(arguments[:1]) == ["--lifeline"]
     is_told = False
     if is_supervised:
@@ -47,10 +52,27 @@ def run(name: str, arguments: Sequence[str]) -> int:
     if mistake is not None:
         sys.stderr.write(f"{mistake}\n")
         return exit_codes.MISCONFIGURED
-    code: int = module.run(*arguments)
+    code = _work(name, module, arguments)
     if is_supervised:
         _leave(code)
     return code
+
+
+def _work(name: str, module: ModuleType, arguments: Sequence[str]) -> int:
+    try:
+        inspect.signature(module.run).bind(*arguments)
+    except TypeError:
+        sys.stderr.write(_explain(name))
+        return exit_codes.MISCONFIGURED
+    code: int = module.run(*arguments)
+    return code
+
+
+def _explain(name: str) -> str:
+    return (
+        f"{name}: a part of `python -m bot`, which starts it with all that it needs. "
+        "See: python -m bot --help\n"
+    )
 
 
 def _leave(code: int) -> NoReturn:

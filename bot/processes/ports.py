@@ -1,7 +1,6 @@
 """Takes a port of this machine, or finds a free one."""
 
 import socket
-from contextlib import closing
 
 _BACKLOG = 128
 _NEXT_ONES = 20
@@ -40,9 +39,9 @@ def listen_near(host: str, port: int) -> socket.socket:
     return listen(host, 0)
 
 
-def find_free(host: str, port: int) -> int:
-    """Return this port, or the next free one above it; port 0 means any."""
-    with closing(listen_near(host, port) if port else listen(host, 0)) as listening:
+def find_free(host: str) -> int:
+    """Return a port that was free a moment ago."""
+    with listen(host, 0) as listening:
         return port_of(listening)
 
 

@@ -1,9 +1,11 @@
 """Makes ready what all parts need: checked settings and a migrated database."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -32,6 +34,12 @@ def run() -> int:
     if not settings.TG_BOT_TOKEN:
         _logger.critical("%s", NO_BOT_YET)
         return exit_codes.MISCONFIGURED
+    if _is_in_memory():
+        _logger.critical(
+            "DATABASE_URL names a database in memory: each process would have one of "
+            "its own. Name a file: sqlite:////path/db.sqlite3"
+        )
+        return exit_codes.MISCONFIGURED
     code = prepare_database()
     if code == exit_codes.OK:
         _mention_login()
@@ -50,12 +58,29 @@ def prepare_database() -> int:
     return exit_codes.OK
 
 
+def _is_in_memory() -> bool:
+    database: Any = connection
+    return database.vendor == "sqlite" and bool(database.is_in_memory_db())
+
+
 def _mention_login() -> None:
     if not get_user_model().objects.filter(is_active=True, is_staff=True).exists():
         _logger.warning(
             "Nobody can log into the admin yet. Make the first manager's login: "
             ".venv/bin/python manage.py createsuperuser"
         )
+
+
+def _make_file() -> None:
+    """Make the file of a new SQLite database: its customers are nobody else's business.
+
+    SQLite gives its other files the same mode. One that exists keeps what it has.
+    """
+    if connection.vendor == "sqlite":
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        # A folder that is missing or closed is told of when SQLite opens the file.
+        with suppress(OSError):
+            os.close(os.open(connection.settings_dict["NAME"], flags, 0o600))
 
 
 def _wait_for_database() -> Exception | None:
@@ -69,6 +94,7 @@ def _wait_for_database() -> Exception | None:
     while True:
         try:
             with _alone():
+                _make_file()
                 connection.ensure_connection()
             return None
         except OSError as error:
