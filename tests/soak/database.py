@@ -60,7 +60,9 @@ def cut_connections(name: str, share: float | None) -> None:
         found = [pid for (pid,) in cursor.fetchall()]
         if share is not None and found:
             found = [found[int(share * len(found))]]
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [found])
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [found]
+        )
 
 
 def locked(seconds: float) -> bool:

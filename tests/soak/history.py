@@ -63,6 +63,8 @@ class History:
     faults: dict[int, list[Fault]] = field(default_factory=lambda: defaultdict(list))
     # When others found a process to be dead, or it found out that they had.
     burials: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    # The burials of processes with tasks in flight to which nothing had happened.
+    unfounded: list[Entry] = field(default_factory=list)
     # Rows that were counted as refused more often than they were.
     overcounted: list[int] = field(default_factory=list)
     # Those of all processes that end by themselves, in the order in which they began.
@@ -183,7 +185,11 @@ class _Reader:
         self.history.faults[pid].append(fault)
 
     def _buried(self, entry: Entry) -> None:
-        self.history.burials[entry["of"]].append(entry["at"])
+        pid = entry["of"]
+        self.history.burials[pid].append(entry["at"])
+        faults = {fault.action for fault in self.history.faults[pid]}
+        if entry["claims"] and not faults & {"kill", "freeze", "stall"}:
+            self.history.unfounded.append(entry)
 
     def _thawed(self, entry: Entry) -> None:
         faults = self.history.faults[entry["of"]]

@@ -96,9 +96,10 @@ class EngineEvents(logging.Handler):
         if name == "task.started":
             started_at[facts["task_id"]] = time.monotonic()
         elif name == "worker.lost":
-            note("buried", of=int(facts["worker"].rpartition(":")[2]))
+            pid = int(facts["worker"].rpartition(":")[2])
+            note("buried", of=pid, claims=facts["claims"])
         elif name == "worker.evicted":
-            note("buried", of=os.getpid())
+            note("buried", of=os.getpid(), claims=0)
         if name not in ("", "task.started", "task.succeeded"):
             note("engine", name=name, text=record.getMessage()[:300])
         if name == "worker.stopping":

@@ -56,9 +56,14 @@ def _miscounted_rows(history: History) -> Iterator[str]:
     for row, final in history.final.items():
         if final["failures"] > MOST_ATTEMPTS:
             yield f"row {row} has {final['failures']} counted attempts"
-        for run in history.runs[row]:
-            is_uncounted = run.ending == "refused" and run.recorded == INFINITY
-            if is_uncounted and not _disturbances(history, run):
+        refused = [run for run in history.runs[row] if run.ending == "refused"]
+        undisturbed = [run for run in refused if not _disturbances(history, run)]
+        if len(undisturbed) > final["failures"]:
+            yield f"row {row} was not counted every time: {_told(history, row)}"
+        for run in undisturbed:
+            # Who is not told of a commit cannot tell the ledger.
+            is_told = not _disturbances(history, run, "lose", "cut")
+            if run.recorded == INFINITY and is_told:
                 yield f"row {row} was not counted for its {run}"
         if final["todo"] in ("refuse", "crash") and final["done"]:
             yield f"row {row} is done though it was refused every time"
@@ -158,6 +163,8 @@ def _company(history: History, run: Run) -> Iterator[str]:
 
 
 def _unexpected_ends(history: History) -> Iterator[str]:
+    for entry in history.unfounded:
+        yield f"worker {entry['of']} was buried, with tasks in flight, for no reason"
     for entry in history.hung:
         yield f"worker {entry['of']} did not end when it was told to:\n{entry['log']}"
     for entry in history.ended:

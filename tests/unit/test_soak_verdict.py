@@ -41,7 +41,7 @@ class Story:
     def freeze(self, pid, at, until):
         self.tell(at, "struck", of=pid, action="freeze")
         self.tell(until, "thawed", of=pid)
-        self.tell(at + 5.5, "buried", of=pid)
+        self.tell(at + 5.5, "buried", of=pid, claims=1)
 
     def verdict(self, *, done=True, failures=0, todo="ok:10", rows=(ROW,), **closed):
         self.tell(0.1, "added", rows={str(row): todo for row in rows})
@@ -112,9 +112,19 @@ def test_a_refusal_that_is_not_counted_is_found(story):
     story.run(ANNA, 1, 2, "refused")
     story.run(ANNA, 3, 4)
 
-    (complaint,) = story.verdict(failures=0)
+    assert all("was not counted" in each for each in story.verdict(failures=0))
+    assert len(story.verdict(failures=1)) == 1
 
-    assert "was not counted" in complaint
+
+@pytest.mark.parametrize(("failures", "complaints"), [(0, 1), (1, 0)])
+def test_a_refusal_may_be_counted_though_the_answer_was_lost(
+    story, failures, complaints
+):
+    story.run(ANNA, 1, 2, "refused")
+    story.tell(2.1, "fault", ANNA, action="lose", point="after_settle")
+    story.run(ANNA, 3, 4)
+
+    assert len(story.verdict(failures=failures)) == complaints
 
 
 def test_a_refusal_may_go_uncounted_when_its_worker_died(story):
@@ -307,6 +317,23 @@ def test_a_worker_nobody_killed_must_end_in_the_ordinary_way(story, code, is_wel
     story.tell(9, "ended", of=ANNA, code=code, log="", was_ready=True)
 
     assert (story.verdict() == []) is is_well
+
+
+def test_a_burial_of_a_worker_to_which_nothing_happened_is_found(story):
+    story.run(ANNA, 1, 2, recorded=2.1)
+    story.tell(5, "buried", BORIS, of=ANNA, claims=1)
+
+    (complaint,) = story.verdict()
+
+    assert "for no reason" in complaint
+
+
+def test_a_second_registration_of_a_worker_may_be_buried(story):
+    """The answer to the first one was lost."""
+    story.run(ANNA, 1, 2, recorded=2.1)
+    story.tell(5, "buried", BORIS, of=ANNA, claims=0)
+
+    assert story.verdict() == []
 
 
 def test_a_parked_task_is_found(story):
