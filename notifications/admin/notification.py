@@ -16,6 +16,7 @@ from notifications.models import OrderNotification
 from notifications.models.notification import OrderNotificationQuerySet
 
 from .badge import Badge
+from .dates import CreatedFilter
 from .delivery import of_notification, what_happened
 from .facts import with_facts
 from .filters import NotificationStateFilter
@@ -75,7 +76,7 @@ class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
         NotificationStateFilter,
         ReasonFilter,
         DeliveredFilter,
-        "created_at",
+        CreatedFilter,
     ]
     search_fields = ["order_number"]
     search_help_text = gettext_lazy("Order number or Telegram user ID")

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from notifications.models import Order, OrderNotification
 from notifications.models.notification import OrderNotificationQuerySet
 
+from .dates import CreatedFilter
 from .delivery import of_order
 from .facts import with_facts
 from .filters import OrderStateFilter
@@ -27,7 +28,7 @@ class OrderList(RetryAdmin[Order]):
     list_display = ["number", "customer_link", "created", "message"]
     list_display_links = ["number"]
     list_select_related = ["customer"]
-    list_filter = [OrderStateFilter, "created_at"]
+    list_filter = [OrderStateFilter, CreatedFilter]
     search_fields = ["number"]
     search_help_text = gettext_lazy("Order number, customer's name, phone or @username")
     ordering = ["-pk"]

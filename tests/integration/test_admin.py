@@ -191,16 +191,6 @@ def test_a_message_that_stop_held_back_is_told_and_filtered_so(manager: Client) 
     assert ">Отписался<" in list_of(manager, "notifications_order")
 
 
-def test_orders_are_filtered_by_date(manager: Client) -> None:
-    old = order("1", connected())
-    order("2", old.customer)
-    long_ago = timezone.now() - timedelta(days=400)
-    Order.objects.filter(pk=old.pk).update(created_at=long_ago)
-    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-
-    assert orders_listed(manager, created_at__gte=str(today)) == ["2"]
-
-
 @pytest.mark.parametrize(
     "term",
     [
