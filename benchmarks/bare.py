@@ -8,8 +8,9 @@ import json
 import sys
 import time
 
+from notifications.judging import judge
 from notifications.telegram import BotApiClient
-from notifications.verdicts import Kind, judge
+from notifications.verdicts import Kind
 
 
 async def send_all(url: str, token: str, count: int, concurrency: int) -> float:

@@ -23,10 +23,11 @@ from django_workers import (
 from django_workers.keys import among
 
 from .deliveries import record_delivered, record_failed, record_uncounted
+from .judging import judge
 from .models import Customer, OrderNotification
 from .models.notification import UNFINISHED
 from .telegram import BotApiClient
-from .verdicts import Kind, Verdict, judge
+from .verdicts import Kind, Verdict
 from .weather import Weather
 
 logger = logging.getLogger("notifications")

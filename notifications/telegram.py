@@ -1,7 +1,7 @@
 """The one door to the Bot API for sending.
 
 Nothing else of this package knows that Telegram speaks HTTP. What the answers mean is
-decided in `verdicts`.
+decided in `judging`.
 """
 
 import json
@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import httpx
 
-from .transport import DEFAULT_TIMEOUT, AiohttpTransport, HalfAnswer, Secret
-from .verdicts import Answer, Exchange, NoAnswer, Phase
+from .exchanges import Answer, Exchange, NoAnswer, Phase
+from .secrecy import Secret
+from .transport import DEFAULT_TIMEOUT, AiohttpTransport, HalfAnswer
 
 logger = logging.getLogger("notifications")
 

@@ -12,17 +12,26 @@ import logging
 import socket
 import ssl
 import sys
-import traceback
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 import aiohttp_socks
 import httpx
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
+
+from .failures import (
+    CONNECTION_LOST,
+    NETWORK_TROUBLE,
+    NO_CONNECTION,
+    TIMED_OUT,
+    describe,
+    maybe_sent_kind,
+    unsent_kind,
+)
+from .secrecy import Secret, Veil
 
 logger = logging.getLogger("notifications")
 
@@ -37,43 +46,12 @@ MAX_ANSWER_BYTES: Final = 1_000_000
 MAX_CONNECTIONS_TRIED: Final = 3
 PROXY_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
-# aiohttp raises these only while there is no connection to write a request to.
-_NO_CONNECTION: Final = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp_socks.ProxyConnectionError,
-    aiohttp_socks.ProxyError,
-    aiohttp_socks.ProxyTimeoutError,
-    asyncio.IncompleteReadError,  # the SOCKS proxy hung up
-)
-_PROXY_FAILED: Final = (
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ClientProxyConnectionError,
-    aiohttp_socks.ProxyConnectionError,
-    aiohttp_socks.ProxyError,
-    asyncio.IncompleteReadError,
-)
-_TIMED_OUT: Final = (TimeoutError, aiohttp_socks.ProxyTimeoutError)
-_CONNECTION_LOST: Final = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
-_NETWORK_TROUBLE: Final = (aiohttp.ClientError, OSError, *_NO_CONNECTION)
-
 _TCP_ESTABLISHED: Final = 1  # linux/include/net/tcp_states.h
 # aiohttp writes the framing of the request and undoes that of the answer.
 _REQUEST_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _ANSWER_FRAMING: Final = frozenset(
     {b"content-encoding", b"content-length", b"transfer-encoding", b"set-cookie"}
 )
-
-
-class Secret(str):
-    """A text that hides in a repr, and so in a traceback that shows variables."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 class HalfAnswer(Exception):
@@ -115,7 +93,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     ) -> None:
         self._proxy = _checked_proxy(proxy_url) if proxy_url else None
         password = self._proxy.password if self._proxy is not None else None
-        self._veil = _Veil(token or Secret(), Secret(password or ""))
+        self._veil = Veil(token or Secret(), Secret(password or ""))
         self._keep_alive = keep_alive
         self._ssl: ssl.SSLContext | bool = ssl_context or True
         self._slots = asyncio.Semaphore(connections)
@@ -186,7 +164,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 if len(received) > MAX_ANSWER_BYTES:
                     raise aiohttp.ClientPayloadError
             return self._response(answer, received)
-        except _NETWORK_TROUBLE as error:
+        except NETWORK_TROUBLE as error:
             _give_up(answer, body)
             if answer is not None:
                 return self._half(error, self._response(answer, received))
@@ -255,16 +233,17 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     ) -> httpx.TransportError | None:
         """Translate a failure before the answer's headers; None: try once more."""
         unsent = body is not None and not body.sent
-        if isinstance(error, _NO_CONNECTION):
+        if isinstance(error, NO_CONNECTION):
             unsent = True
-        elif unsent and isinstance(error, _CONNECTION_LOST):
+        elif unsent and isinstance(error, CONNECTION_LOST):
             return None
-        kind = _unsent_kind(error) if unsent else _maybe_sent_kind(error, body)
-        return kind(self._veil.hide(_words(error).encode()).decode())
+        writing = body is not None and not body.done
+        kind = unsent_kind(error) if unsent else maybe_sent_kind(error, writing=writing)
+        return kind(self._veil.hide(describe(error).encode()).decode())
 
     def _half(self, error: Exception, partial: httpx.Response) -> HalfAnswer:
-        kind = AnswerStalled if isinstance(error, _TIMED_OUT) else AnswerCut
-        half = kind(f"the answer broke off: {_words(error)}")
+        kind = AnswerStalled if isinstance(error, TIMED_OUT) else AnswerCut
+        half = kind(f"the answer broke off: {describe(error)}")
         half.partial = partial
         return half
 
@@ -323,55 +302,6 @@ def _peer_closed(transport: asyncio.BaseTransport) -> bool:
     return state != _TCP_ESTABLISHED
 
 
-def _unsent_kind(error: Exception) -> type[httpx.TransportError]:
-    if isinstance(error, _PROXY_FAILED):
-        return httpx.ProxyError
-    return httpx.ConnectTimeout if isinstance(error, _TIMED_OUT) else httpx.ConnectError
-
-
-def _maybe_sent_kind(
-    error: Exception, body: _Body | None
-) -> type[httpx.TransportError]:
-    writing = body is not None and not body.done
-    if isinstance(error, TimeoutError):
-        return httpx.WriteTimeout if writing else httpx.ReadTimeout
-    if writing:
-        return httpx.WriteError
-    if isinstance(error, aiohttp.ClientOSError):
-        return httpx.ReadError
-    # Closed without an answer, or an answer that is not HTTP.
-    return httpx.RemoteProtocolError
-
-
-def _words(error: Exception) -> str:
-    """Describe the failure without the text of aiohttp's exceptions: it has the URL."""
-    if isinstance(error, _TIMED_OUT):
-        return "timed out"
-    if isinstance(error, _NO_CONNECTION):
-        return _connecting_words(error)
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection without an answer"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the server did not finish its answer"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return "the answer is not HTTP"
-    if isinstance(error, OSError) and error.strerror is not None:
-        return error.strerror
-    return type(error).__name__
-
-
-def _connecting_words(error: Exception) -> str:
-    match error:
-        case aiohttp.ClientHttpProxyError():
-            return f"the proxy answered {error.status} {error.message}"
-        case aiohttp.ClientConnectorCertificateError():
-            return f"bad certificate: {error.certificate_error}"
-        case aiohttp.ClientConnectorError():
-            return f"{error.host}:{error.port}: {error.strerror or error.os_error}"
-        case _:
-            return f"the proxy failed: {error}"
-
-
 def _headers_for_aiohttp(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [
         (name.decode("ascii"), value.decode("utf-8"))
@@ -417,37 +347,3 @@ def _checked_proxy(proxy_url: Secret) -> URL:
             f"where the scheme is one of {', '.join(PROXY_SCHEMES)}."
         )
     return url
-
-
-class _Veil:
-    """Knows what must not be seen, and crosses it out."""
-
-    def __init__(self, token: Secret, password: Secret) -> None:
-        quoted = quote(token, safe=":")
-        self.path_segment = f"bot{quoted}" if token else ""
-        # What follows the colon is the secret; alone it is found whatever the colon
-        # was turned into. A short one (made up for a test) is no secret, but might be
-        # part of any word.
-        tail = token.rpartition(":")[2]
-        secrets = {token, quoted, password, tail if len(tail) >= 16 else token}
-        self._secrets = [secret.encode() for secret in secrets if secret]
-
-    def hide(self, text: bytes) -> bytes:
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, b"***")
-        return text
-
-    def without_frames(self, error: BaseException) -> BaseException:
-        """Strip what may show a secret, and leave a note of where it was raised."""
-        frames = traceback.extract_tb(error.__traceback__)
-        if isinstance(error, Exception) and frames:
-            error.add_note(f"Raised at {frames[-1].filename}:{frames[-1].lineno}")
-        error.args = tuple(
-            self.hide(part.encode("utf-8", "replace")).decode()
-            if isinstance(part, str)
-            else part
-            for part in error.args
-        )
-        error.__cause__ = error.__context__ = None
-        return error.with_traceback(None)
