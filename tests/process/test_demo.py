@@ -105,6 +105,7 @@ def test_every_setting_is_either_kept_from_the_demo_or_meant_for_it() -> None:
         "NOTIFICATIONS_OUTAGE_PAUSES",
         "NOTIFICATIONS_TOKEN_PAUSE",
         "TG_API_URL",
+        "TG_LINK_URL",
         "TG_BOT_TOKEN",
     }
     kept = {"LANGUAGE_CODE", "TIME_ZONE", "LOG_LEVEL"}
