@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from django_workers.wakeup import announce
 
-from .models import Customer, Order, OrderNotification
+from .models import Customer, Order, OrderNotification, PastInvite
 from .models.telling import untold
 from .verdicts import ENDED_BY_START
 
@@ -37,6 +37,10 @@ class TelegramChat:
     language_code: str = ""
 
 
+class _CardsMoved(Exception):
+    """Two cards became one between our look and our lock: look again."""
+
+
 class Greeting(StrEnum):
     """How a press of Start ended."""
 
@@ -54,7 +58,6 @@ class Started:
 
     greeting: Greeting
     customer: Customer | None
-    notifications_made: int = 0
 
 
 def press_start(
@@ -68,8 +71,9 @@ def press_start(
     for _ in range(_STARTS_AT_ONCE - 1):
         try:
             return _press_start(chat, code.strip(), at or timezone.now())
-        except IntegrityError:
-            # The same chat was registered between our look and our insert: look again.
+        except (IntegrityError, _CardsMoved):
+            # The same chat was registered between our look and our insert, or its card
+            # was merged with another: look again.
             continue
     return _press_start(chat, code.strip(), at or timezone.now())
 
@@ -120,7 +124,7 @@ def _press_start(chat: TelegramChat, code: str, at: datetime) -> Started:
         if greeting is Greeting.LINKED and of_code is not None:
             customer = of_code
             if of_chat is not None:
-                _merge(of_chat, into=of_code)
+                absorb(of_chat, into=of_code)
         elif of_chat is None:
             if greeting is Greeting.CODE_TAKEN:
                 return Started(greeting=greeting, customer=None)
@@ -128,8 +132,8 @@ def _press_start(chat: TelegramChat, code: str, at: datetime) -> Started:
                 name=_name(chat), registered_by_bot=True, phone="", language=""
             )
         assert customer is not None  # noqa: S101 - for the type checker: see above
-        made = _open(customer, chat, at)
-        return Started(greeting=greeting, customer=customer, notifications_made=made)
+        _open(customer, chat, at)
+        return Started(greeting=greeting, customer=customer)
 
 
 def _greet(
@@ -152,27 +156,57 @@ def _lock_cards(chat_id: int, code: str) -> tuple[Customer | None, Customer | No
     Text that cannot be a code is not looked for: it may not even fit a database.
     """
     wanted = Q(tg_user_id=chat_id)
-    if _CODE.fullmatch(code):
-        wanted |= Q(invite_code=code)
+    past = PastInvite.objects.filter(code=code)
+    if is_code := _CODE.fullmatch(code) is not None:
+        wanted |= Q(invite_code=code) | Q(pk__in=past.values("customer"))
     cards = list(Customer.objects.select_for_update().filter(wanted).order_by("pk"))
     of_chat = next((card for card in cards if card.tg_user_id == chat_id), None)
-    of_code = next((card for card in cards if code and card.invite_code == code), None)
+    of_code = next(
+        (card for card in cards if is_code and card.invite_code == code), None
+    )
+    if is_code and of_code is None:
+        owner = past.values_list("customer", flat=True).first()
+        of_code = next((card for card in cards if card.pk == owner), None)
+        if owner is not None and of_code is None:
+            raise _CardsMoved
     return of_chat, of_code
 
 
 def _lock_customer(chat_id: int) -> Customer | None:
-    return Customer.objects.select_for_update().filter(tg_user_id=chat_id).first()
+    found = Customer.objects.select_for_update().filter(tg_user_id=chat_id)
+    # A second look: while we waited for the lock, the chat may have got another card.
+    return found.first() or found.first()
 
 
-def _merge(own_card: Customer, *, into: Customer) -> None:
-    """Move what a chat had gathered by itself to the card that the shop made."""
-    Order.objects.filter(customer=own_card).update(customer=into)
-    into.phone = into.phone or own_card.phone
-    own_card.delete()
+def absorb(card: Customer, *, into: Customer) -> None:
+    """Move a card's orders and invites to another and delete it; `into` is not saved.
+
+    Both are locked.
+    """
+    Order.objects.filter(customer=card).update(customer=into)
+    PastInvite.objects.filter(customer=card).update(customer=into)
+    PastInvite.objects.create(code=card.invite_code, customer=into)
+    into.phone = into.phone or card.phone
+    into.registered_by_bot = into.registered_by_bot and card.registered_by_bot
+    card.delete()
 
 
-def _open(customer: Customer, chat: TelegramChat, at: datetime) -> int:
-    """Make the customer reachable in this chat; return how many orders catch up."""
+def resume(customer: Customer) -> int:
+    """Send what was held back while messages did not reach the customer, who is locked.
+
+    Return of how many orders they are told only now.
+    """
+    if not customer.is_reachable or customer.tg_user_id is None:
+        return 0
+    if customer.blocked_at is None:
+        _reopen(customer.tg_user_id)
+    # What /stop held back is due now, although no row says so.
+    announce(router.db_for_write(OrderNotification))
+    return _catch_up(customer)
+
+
+def _open(customer: Customer, chat: TelegramChat, at: datetime) -> None:
+    """Make the customer reachable in this chat, and let them catch up."""
     was_reachable = customer.is_reachable
     customer.tg_user_id = chat.id
     customer.tg_username = _clean(chat.username, 64)
@@ -181,12 +215,10 @@ def _open(customer: Customer, chat: TelegramChat, at: datetime) -> int:
     customer.blocked_at = None
     customer.unsubscribed_at = None
     customer.save()
-    _reopen(chat.id)
     if was_reachable:
-        return 0
-    # What /stop held back is due now, although no row says so.
-    announce(router.db_for_write(OrderNotification))
-    return _catch_up(customer)
+        _reopen(chat.id)
+    else:
+        resume(customer)
 
 
 def _catch_up(customer: Customer) -> int:

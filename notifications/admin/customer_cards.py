@@ -19,6 +19,7 @@ from notifications.models import CONNECTION_IS, BotStatus, Connection, Customer
 
 from .desk import COUNTED_ROWS, DeskAdmin
 from .invite import Invite
+from .searching import is_key
 
 CARDS_PER_SHEET = 8
 SHEETS_AT_ONCE = 8
@@ -72,7 +73,7 @@ class CustomerCards(DeskAdmin[Customer]):
         if customer is None:
             raise Http404
         back = reverse("admin:notifications_customer_change", args=[pk])
-        return self._page(request, [customer], back=back, is_single=True)
+        return self._cards_page(request, [customer], back=back, is_single=True)
 
     def cards_view(self, request: HttpRequest) -> HttpResponse:
         """Show the cards of those on the list who need one, some sheets at once."""
@@ -83,7 +84,7 @@ class CustomerCards(DeskAdmin[Customer]):
         found = list(customers[first : first + CARDS_AT_ONCE + 1])
         total = customers.order_by()[: COUNTED_ROWS + 1].count()
         shown = found[:CARDS_AT_ONCE]
-        return self._page(
+        return self._cards_page(
             request,
             shown,
             back=reverse("admin:notifications_customer_changelist"),
@@ -101,7 +102,7 @@ class CustomerCards(DeskAdmin[Customer]):
     def _wanted(self, request: HttpRequest) -> QuerySet[Customer]:
         """Return the customers of the list's own filters, or those that were chosen."""
         if chosen := request.GET.get(_CHOSEN_VAR):
-            keys = [int(key) for key in chosen.split(",") if _is_key(key)]
+            keys = [int(key) for key in chosen.split(",") if is_key(key)]
             wanted = Customer.objects.filter(pk__in=keys).order_by("name", "pk")
             return wanted.filter(_TO_BE_INVITED)
         asked = request.GET
@@ -119,7 +120,7 @@ class CustomerCards(DeskAdmin[Customer]):
         if not self.has_view_permission(request):
             raise PermissionDenied
 
-    def _page(
+    def _cards_page(
         self, request: HttpRequest, customers: list[Customer], **context: Any
     ) -> HttpResponse:
         username = BotStatus.current().username
@@ -146,8 +147,4 @@ def _address(request: HttpRequest, **changed: Any) -> str:
 
 
 def _whole(text: str | None, *, at_least: int) -> int:
-    return max(int(text), at_least) if text and _is_key(text) else at_least
-
-
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 18
+    return max(int(text), at_least) if text and is_key(text) else at_least

@@ -41,6 +41,11 @@ def notifications_matching(term: str) -> Q:
     return condition
 
 
+def is_key(text: str) -> bool:
+    """Tell whether the text of an address can be the key of a row."""
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID
+
+
 def _words(term: str) -> list[str]:
     if _PHONE.fullmatch(term):
         digits = "".join(filter(str.isdecimal, term))

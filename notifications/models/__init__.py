@@ -6,6 +6,7 @@ from .connection import CONNECTION_IS, Connection
 from .customer import Customer
 from .notification import OrderNotification, Parked
 from .order import Order, StaleOrder
+from .past_invite import PastInvite
 from .status import OrderStatus
 from .telling import MessageChange
 
@@ -20,5 +21,6 @@ __all__ = [
     "OrderNotification",
     "OrderStatus",
     "Parked",
+    "PastInvite",
     "StaleOrder",
 ]

@@ -437,3 +437,113 @@ def test_the_queries_of_a_page_do_not_grow_with_its_history(manager: Client) -> 
 
     assert queries() == few
     assert few <= 12
+
+
+# --- merging two cards ----------------------------------------------------------------
+
+
+def merge_page(client: Client, kept: Customer, **query: Any) -> str:
+    return read(client, page_of(kept, "merge"), **query)
+
+
+def test_the_other_card_is_asked_for_and_similar_ones_are_offered(
+    manager: Client,
+) -> None:
+    kept = Customer.objects.create(name="Анна Смирнова", phone="+7 916 111-22-33")
+    same_phone = Customer.objects.create(name="Аня", phone="8 (916) 1112233")
+    same_name = Customer.objects.create(name="СМИРНОВА Анна")
+    Customer.objects.create(name="Пётр")
+
+    html = merge_page(manager, kept)
+
+    offered = re.findall(r'<a href="\?other=(\d+)"', html)
+    assert offered == [str(same_phone.pk), str(same_name.pk)]
+    assert "admin-autocomplete" in html
+    assert page_of(kept, "merge") in read(manager, page_of(kept))
+
+
+def test_both_cards_are_shown_and_nothing_happens_yet(manager: Client) -> None:
+    kept = Customer.objects.create(name="Анна Смирнова")
+    other = connected("Аня", registered_by_bot=True, phone="8 916")
+    Order.objects.create(number="1", customer=other)
+
+    html = merge_page(manager, kept, other=str(other.pk))
+
+    for words in ("Анна Смирнова", "Аня", "Подключён", "8 916", str(CHAT)):
+        assert words in html
+    assert 'name="chat"' not in html
+    assert Customer.objects.count() == 2
+
+
+def test_a_merge_is_done_told_and_noted(manager: Client) -> None:
+    kept = connected("Аня", registered_by_bot=True)
+    other = Customer.objects.create(name="Анна Смирнова", phone="8 916")
+    Order.objects.create(number="1", customer=other)
+
+    asked = merge_page(manager, kept, other=str(other.pk))
+    wanted = {"other": other.pk, "name": "other"}
+    response = manager.post(page_of(kept, "merge"), wanted, follow=True)
+
+    html = unescape(response.content.decode())
+    assert 'value="other" checked' in asked
+    assert response.redirect_chain == [(page_of(kept), 302)]
+    assert "Перенесён 1 заказ." in html
+    assert "Теперь клиент получит сообщение о 1 заказе." in html
+    customer = Customer.objects.get()
+    assert (customer.name, customer.tg_user_id) == ("Анна Смирнова", CHAT)
+    history = read(
+        manager, reverse("admin:notifications_customer_history", args=[customer.pk])
+    )
+    assert "Объединено с карточкой «Анна Смирнова (8 916)»." in history
+
+
+def test_of_two_accounts_one_is_chosen(manager: Client) -> None:
+    kept, other = connected("Анна"), connected("Аня", CHAT + 1)
+    address = page_of(kept, "merge")
+
+    assert 'name="chat"' in merge_page(manager, kept, other=str(other.pk))
+    undecided = manager.post(address, {"other": other.pk})
+    assert "выберите, какой аккаунт останется" in unescape(undecided.content.decode())
+    assert Customer.objects.count() == 2
+
+    manager.post(address, {"other": other.pk, "chat": "other"})
+    assert Customer.objects.get().tg_user_id == CHAT + 1
+
+
+@pytest.mark.parametrize("wanted", [{"other": ""}, {"other": "x"}, {"other": "404"}])
+def test_a_merge_with_nobody_is_explained(
+    manager: Client, wanted: dict[str, str]
+) -> None:
+    kept = Customer.objects.create(name="Анна")
+
+    for response in (
+        manager.get(page_of(kept, "merge"), wanted),
+        manager.post(page_of(kept, "merge"), wanted),
+        manager.post(page_of(kept, "merge"), {"other": kept.pk}),
+        manager.post(page_of(kept, "merge"), {**wanted, "chat": "both"}),
+    ):
+        assert response.status_code == 200
+        assert "errorlist" in response.content.decode()
+    assert Customer.objects.get() == kept
+
+
+def test_who_may_only_look_may_not_merge(client: Client) -> None:
+    kept, other = Customer.objects.create(name="1"), Customer.objects.create(name="2")
+    viewer(client, "view_customer")
+
+    assert client.get(page_of(kept, "merge")).status_code == 403
+    assert client.post(page_of(kept, "merge"), {"other": other.pk}).status_code == 403
+    assert "/merge/" not in read(client, page_of(kept))
+
+
+def test_pages_of_cards_have_no_script_or_style_of_their_own(manager: Client) -> None:
+    kept, other = connected("Анна"), connected("Аня", CHAT + 1)
+    pages = [
+        merge_page(manager, kept),
+        merge_page(manager, kept, other=str(other.pk)),
+        read(manager, CARDS),
+        read(manager, page_of(kept, "card")),
+    ]
+
+    for html in pages:
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
