@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0004_parked_notifications'),
+        ('notifications', '0005_dashboard'),
     ]
 
     operations = [
