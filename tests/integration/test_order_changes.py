@@ -46,7 +46,9 @@ def texts() -> list[str]:
 
 def start(customer: Customer, chat_id: int = CHAT) -> int:
     chat = TelegramChat(id=chat_id, first_name="Анна")
-    return press_start(chat, customer.invite_code).notifications_made
+    before = OrderNotification.objects.count()
+    press_start(chat, customer.invite_code)
+    return OrderNotification.objects.count() - before
 
 
 # --- status ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0005_dashboard'),
+        ('notifications', '0006_order_statuses'),
     ]
 
     operations = [
