@@ -271,6 +271,6 @@ def release_strangers(worker_id: int, using: str, known: Collection[UUID]) -> No
         strangers = (
             Claim.objects.using(using).filter(worker=worker_id).exclude(pk__in=known)
         )
-        strangers.filter(alone=True).update(worker=None, held_until=database_now(using))
+        strangers.filter(alone=True).update(worker=None)
         strangers.filter(alone=False).delete()
         announce(using)

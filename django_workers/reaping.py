@@ -5,7 +5,6 @@ from collections.abc import Callable
 from django.db import transaction
 
 from .database import (
-    database_now,
     emit_on_commit,
     may_pass,
     storable,
@@ -43,7 +42,7 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
         else:
             for claim in lost:
                 _record(queue, claim, _give_back)
-            claims.update(worker=None, held_until=database_now(using), alone=True)
+            claims.update(worker=None, alone=True)
         dead.delete()
         free_probe(row)
         announce(using)

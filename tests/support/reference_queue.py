@@ -14,6 +14,7 @@ from django_workers.outcomes import Outcome
 from django_workers.pausing import PROBE_LEASE
 
 MOST_FAILURES = 3
+PROBE_SECONDS = PROBE_LEASE.total_seconds()
 # An error with this reason cannot be recorded: the queue's own code raises.
 UNRECORDABLE = "unrecordable"
 
@@ -33,6 +34,7 @@ class Hold:
     """Why a task is not free to take, as in django_workers.models.Claim."""
 
     key: UUID
+    claimed_at: float
     worker: int | None = None
     until: float | None = None
     alone: bool = False
@@ -54,6 +56,7 @@ class ReferenceQueue:
         self.tasks: dict[Any, Task] = {}
         self.claims: dict[Any, Hold] = {}
         self.stopped = False
+        self.paused_at = 0.0
         self.paused_until: float | None = None
         self.probing_until: float | None = None
         self.epoch = 0
@@ -76,7 +79,7 @@ class ReferenceQueue:
     def _blocks(self, pk: Any, hold: Hold) -> bool:
         if hold.worker is not None or hold.parked:
             return True
-        if hold.until is not None and hold.until > self.now:
+        if hold.until is not None and hold.claimed_at <= self.now < hold.until:
             return True
         return hold.alone and self.is_startable(pk)
 
@@ -95,9 +98,7 @@ class ReferenceQueue:
         if self.stopped:
             return Expected()
         if self.paused_until is not None:
-            is_over = self.paused_until <= self.now
-            is_free = self.probing_until is None or self.probing_until <= self.now
-            return Expected(is_probe=is_over and is_free)
+            return Expected(is_probe=not self._pause_left() and self._may_probe())
         if any(self.claims[pk].alone for pk in self.in_flight(worker)):
             return Expected()
         if lone := self.lone():
@@ -109,13 +110,23 @@ class ReferenceQueue:
             )
         )
 
+    def _pause_left(self) -> float:
+        # What began in the future was written by a clock that was set back since.
+        if self.paused_until is None or self.paused_at > self.now:
+            return 0.0
+        return max(0.0, self.paused_until - self.now)
+
+    def _may_probe(self) -> bool:
+        until = self.probing_until
+        return until is None or not self.now < until <= self.now + PROBE_SECONDS
+
     def claim(self, worker: int, pk: Any, key: UUID) -> None:
         hold = self.claims.get(pk)
         alone = hold is not None and hold.alone
-        self.claims[pk] = Hold(key, worker=worker, alone=alone)
+        self.claims[pk] = Hold(key, self.now, worker=worker, alone=alone)
 
     def take_probe(self) -> None:
-        self.probing_until = self.now + PROBE_LEASE.total_seconds()
+        self.probing_until = self.now + PROBE_SECONDS
 
     def settle_probe(self, epoch: int, failure: PauseQueue | None) -> None:
         if self.epoch != epoch or self.paused_until is None:
@@ -171,7 +182,7 @@ class ReferenceQueue:
                 self.tasks[pk].failures += 1
             case PostponeTask(delay=delay):
                 until = self.now + delay.total_seconds()
-                self.claims[pk] = Hold(hold.key, until=until)
+                self.claims[pk] = Hold(hold.key, hold.claimed_at, until=until)
 
     def _pause(self, outcomes: Sequence[Outcome]) -> None:
         delays = [
@@ -185,11 +196,12 @@ class ReferenceQueue:
             self._prolong(max(delays))
 
     def _prolong(self, seconds: float) -> None:
-        until = self.now + seconds
-        self.paused_until = max(until, self.paused_until or until)
+        self.paused_until = self.now + max(seconds, self._pause_left())
+        self.paused_at = self.now
         self.probing_until = None
 
     def reap(self, worker: int) -> None:
+        self.probing_until = None
         lost = self.in_flight(worker)
         if len(lost) == 1:
             del self.claims[lost[0]]
@@ -197,7 +209,8 @@ class ReferenceQueue:
                 self.tasks[lost[0]].failures += 1
             return
         for pk in lost:
-            self.claims[pk] = Hold(self.claims[pk].key, until=self.now, alone=True)
+            hold = self.claims[pk]
+            self.claims[pk] = Hold(hold.key, hold.claimed_at, alone=True)
 
     def release_strangers(self, worker: int, known: Collection[UUID]) -> None:
         for pk in self.in_flight(worker):
@@ -205,7 +218,7 @@ class ReferenceQueue:
             if hold.key not in known:
                 del self.claims[pk]
                 if hold.alone:
-                    self.claims[pk] = Hold(hold.key, until=self.now, alone=True)
+                    self.claims[pk] = Hold(hold.key, hold.claimed_at, alone=True)
 
     # --- what people do ---------------------------------------------------------------
 

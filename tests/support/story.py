@@ -15,7 +15,13 @@ from django.apps import apps
 from django.db import OperationalError, models
 from django.db.models import F
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from django_workers import PauseQueue, PostponeTask, Success, TaskError
 from django_workers.claiming import Claimer, WorkerEvictedError, release_strangers
@@ -41,11 +47,13 @@ HOUR = 3600.0
 # Delays never add up to these steps: whether something is due does not hang on the
 # moments that the test itself takes, which may be up to PATIENCE.
 STEPS = st.sampled_from([200.0, 1000.0])
+CONCURRENCIES = st.sampled_from([1, 3])
 DELAYS = st.sampled_from([0.0, 250.0, 650.0])
 PATIENCE = 40.0
 # Of a list, which one: any number will do.
 WHICH = st.integers(0, 9)
-ENDINGS = ["success", "success", "refused", "refused", UNRECORDABLE, "later", "pause"]
+ENDINGS = ["success", "success", "refused", "refused", "refused", "later", "pause"]
+ENDINGS += [UNRECORDABLE, "success", "refused"]
 
 
 class StoryQueue(AsyncQueue):
@@ -117,6 +125,12 @@ class Story(RuleBasedStateMachine):
         self.jumps_ahead = 0
         self.starts: list[tuple[float, int]] = []
 
+    @initialize(data=st.data(), count=st.integers(3, 6), each=CONCURRENCIES)
+    def begin(self, data: st.DataObject, count: int, each: int) -> None:
+        self.add(data, count)
+        self.start_worker(each)
+        self.start_worker(3)
+
     # --- rows and people --------------------------------------------------------------
 
     @rule(data=st.data(), count=st.integers(1, 4))
@@ -143,8 +157,11 @@ class Story(RuleBasedStateMachine):
             rows.update(done=new.done, failures=new.failures)
             self.model.tasks[pk] = new
 
-    @rule()
-    def stop(self) -> None:
+    @rule(sure=st.integers(0, 3))
+    def stop(self, sure: int) -> None:
+        """Rarely: while a queue stands still, there is little to tell."""
+        if sure != 3:
+            return
         stop_by_hand(self.name, self.using, by="Ann")
         self.model.stopped = True
 
@@ -183,7 +200,7 @@ class Story(RuleBasedStateMachine):
     # --- workers ----------------------------------------------------------------------
 
     @precondition(lambda self: len(self.workers) < MOST_WORKERS)
-    @rule(concurrency=st.sampled_from([1, 3]))
+    @rule(concurrency=CONCURRENCIES)
     def start_worker(self, concurrency: int) -> None:
         self.workers.append(
             LogicalWorker(self.queue, concurrency, lambda: self.monotonic)
@@ -193,6 +210,13 @@ class Story(RuleBasedStateMachine):
     @rule(which=WHICH)
     def crash(self, which: int) -> None:
         self.workers.remove(self._worker(which))
+
+    @precondition(lambda self: self.workers)
+    @rule()
+    def all_claim(self) -> None:
+        for worker in self.workers:
+            if worker.free > 0:
+                self._claim(worker)
 
     @precondition(lambda self: self.workers)
     @rule(which=WHICH, answer_is_lost=st.sampled_from([False, False, False, True]))
@@ -247,14 +271,23 @@ class Story(RuleBasedStateMachine):
         assert len(taken) == len(most) or self.queue.rate is not None
 
     @precondition(lambda self: any(worker.running for worker in self.workers))
-    @rule(which=WHICH, ending=st.sampled_from(ENDINGS), delay=DELAYS)
-    def finish(self, which: int, ending: str, delay: float) -> None:
-        """One handler ends; its outcome waits to be settled."""
+    @rule(
+        which=WHICH,
+        endings=st.lists(st.sampled_from(ENDINGS), min_size=1, max_size=3),
+        delay=DELAYS,
+        at_once=st.booleans(),
+    )
+    def finish(
+        self, which: int, endings: list[str], delay: float, at_once: bool
+    ) -> None:
+        """Handlers of one worker end; what became of them is settled, now or later."""
         busy = [worker for worker in self.workers if worker.running]
         worker = busy[which % len(busy)]
-        keys = list(worker.running)
-        attempt = worker.running.pop(keys[which % len(keys)])
-        worker.finished.append(Outcome(attempt, _ending(ending, attempt, delay)))
+        for ending, key in zip(endings, list(worker.running), strict=False):
+            attempt = worker.running.pop(key)
+            worker.finished.append(Outcome(attempt, _ending(ending, attempt, delay)))
+        if at_once:
+            self._settle(worker)
 
     @precondition(lambda self: any(worker.finished for worker in self.workers))
     @rule(which=WHICH, trouble=st.sampled_from(["", "", "answer lost", "disk full"]))
@@ -271,13 +304,19 @@ class Story(RuleBasedStateMachine):
                 return
             finally:
                 self.queue.loses_database = False
-        else:
+        elif trouble == "answer lost":
             self.settler.settle(worker.finished)
-        self.model.settle(worker.finished)
-        if trouble == "answer lost":
             before = self._tables()
             self.settler.settle(worker.finished)
             assert self._tables() == before
+            self.model.settle(worker.finished)
+            worker.finished.clear()
+        else:
+            self._settle(worker)
+
+    def _settle(self, worker: LogicalWorker) -> None:
+        self.settler.settle(worker.finished)
+        self.model.settle(worker.finished)
         worker.finished.clear()
 
     @precondition(lambda self: self.workers)
@@ -316,8 +355,8 @@ class Story(RuleBasedStateMachine):
     # --- heartbeats -------------------------------------------------------------------
 
     @precondition(lambda self: Worker.objects.exists())
-    @rule(frozen=st.sets(st.integers(0, MOST_WORKERS - 1)))
-    def watch(self, frozen: set[int]) -> None:
+    @rule(frozen=st.sets(st.integers(0, MOST_WORKERS - 1)), later=st.booleans())
+    def watch(self, frozen: set[int], later: bool) -> None:
         """All but the frozen show that they live, for as long as it takes to tell."""
         beating = [w for index, w in enumerate(self.workers) if index not in frozen]
         silent = set(Worker.objects.values_list("pk", flat=True))
@@ -330,6 +369,8 @@ class Story(RuleBasedStateMachine):
         for worker in beating:
             assert worker.dead.keys() <= silent
             assert worker.dead.keys() >= silent or worker.heartbeat.is_evicted
+        while not later and any(worker.dead for worker in self.workers):
+            self.bury(0)
 
     @precondition(lambda self: any(worker.dead for worker in self.workers))
     @rule(which=WHICH)
@@ -362,9 +403,11 @@ class Story(RuleBasedStateMachine):
         for pk, row in held.items():
             assert row.worker_id is None
             assert row.error == ""
-            assert row.held_until is not None
-            assert row.held_until <= now
-            assert not (row.alone and self.model.is_startable(pk))
+            if row.alone:
+                assert not self.model.is_startable(pk)
+            else:
+                assert row.held_until is not None
+                assert row.held_until <= now or row.claimed_at > now
 
     def _check_hold(self, hold: Hold, row: Claim, now: Any) -> None:
         assert (row.worker_id, row.alone, row.error != "") == (
@@ -394,9 +437,9 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def what_must_run_alone_does(self) -> None:
-        alone = set(Claim.objects.filter(alone=True).values_list("pk", flat=True))
+        alone = dict(Claim.objects.filter(alone=True).values_list("pk", "worker"))
         for worker in self.workers:
-            if alone & worker.running.keys():
+            if worker.id in [alone.get(key) for key in worker.running]:
                 assert len(worker.known) == 1
 
     def _check_rate(self, count: int) -> None:
@@ -430,9 +473,7 @@ class Story(RuleBasedStateMachine):
         """Let all end: nothing is left, and every row is done or was given up."""
         self._empty_all_hands()
         self.start_worker(3)
-        self.watch(set())
-        for _ in list(self.workers[0].dead):
-            self.bury(0)
+        self.watch(set(), later=False)
         self.resume()
         for _ in range(4 * len(self.model.tasks) + 4):
             self.let_time_pass(1000.0)
@@ -454,9 +495,7 @@ class Story(RuleBasedStateMachine):
         for attempt in worker.running.values():
             worker.finished.append(Outcome(attempt, Success(attempt)))
         worker.running.clear()
-        self.settler.settle(worker.finished)
-        self.model.settle(worker.finished)
-        worker.finished.clear()
+        self._settle(worker)
 
     def _is_open(self) -> bool:
         return any(self.model.is_startable(pk) for pk in self.model.tasks)

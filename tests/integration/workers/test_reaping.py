@@ -1,7 +1,10 @@
 """What a dead worker had in flight is given back, and counted only when it is clear."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import OperationalError
+from django.db.models import F
 
 from django_workers.models import Claim, Worker
 from django_workers.reaping import reap
@@ -82,6 +85,23 @@ def test_of_several_none_is_counted_and_each_runs_alone_next(queue, worker):
     assert Claim.objects.filter(worker=None, alone=True, error="").count() == 3
     next_one = make_worker(queue)
     assert len(claim_all(queue, next_one)) == 1
+
+
+def test_a_clock_that_is_set_back_does_not_hold_up_what_the_dead_gave_back(
+    queue, worker
+):
+    in_flight(queue, worker, 2)
+    # They were claimed long ago, so that moment tells of nothing unusual.
+    Claim.objects.update(claimed_at=F("claimed_at") - timedelta(hours=2))
+    reap(queue, worker.pk, 0)
+
+    # As seen from a clock that goes back, what was written now is in the future.
+    Claim.objects.update(
+        held_until=F("held_until") + timedelta(hours=1),
+        claimed_at=F("claimed_at") + timedelta(hours=1),
+    )
+
+    assert len(claim_all(queue, make_worker(queue))) == 1
 
 
 def test_a_row_that_kills_its_worker_stops_after_three_and_costs_no_neighbour(queue):

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 STORIES = settings(
-    max_examples=LONG or 12,
+    max_examples=LONG or 15,
     stateful_step_count=50,
     derandomize=not LONG,
     database=None,
