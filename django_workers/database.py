@@ -36,6 +36,9 @@ SELECT set_config('idle_in_transaction_session_timeout', '15s', true),
        set_config('statement_timeout', '60s', true)
 """
 LOCK_NOT_AVAILABLE = "55P03"
+# The server ended a transaction that stood still for too long, and the connection. The
+# driver tells of it as of a mistake of its own (InternalError).
+ENDED_BY_SERVER = ("25P03", "25P04")
 
 
 @contextmanager
@@ -84,6 +87,8 @@ def storable(text: str, length: int = 2000) -> str:
 
 def may_pass(error: Exception) -> bool:
     """Tell whether the same may succeed later: the database is away, busy or full."""
+    if getattr(error.__cause__, "sqlstate", None) in ENDED_BY_SERVER:
+        return True
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     # SQLite uses the same class for a mistake, such as a table that does not exist.
@@ -123,7 +128,7 @@ class DatabaseThread:
         """Run `function` in the thread and return its result.
 
         Raises:
-            OperationalError, InterfaceError: the database was lost until `give_up_at`.
+            Error: a mistake, or the database was lost until `give_up_at`.
         """
         loop = asyncio.get_running_loop()
         delay = FIRST_RETRY_SECONDS
@@ -133,7 +138,7 @@ class DatabaseThread:
                 result = await loop.run_in_executor(
                     self._executor, lambda: self._run(function, *args, **kwargs)
                 )
-            except (OperationalError, InterfaceError) as error:
+            except Error as error:
                 if not may_pass(error) or self._is_over(loop.time()):
                     raise
                 lost = True

@@ -39,7 +39,7 @@ class Settler:
         outcomes when the database was lost on the way.
 
         Raises:
-            OperationalError, InterfaceError: nothing was recorded; try again.
+            Error: one that may pass; nothing was recorded, try again.
         """
         try:
             self._settle(outcomes)

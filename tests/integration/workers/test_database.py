@@ -24,6 +24,7 @@ from django_workers.database import (
     write_transaction,
 )
 from django_workers.models import Queue
+from tests.support.waiting import wait_until
 from tests.support.workers import other_client, sqlite_without_settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -145,6 +146,34 @@ def test_a_frozen_worker_cannot_hold_its_locks_for_ever():
     with write_transaction("default"):
         assert limits() == ["15s", "2s"]
     assert limits() == ["0", "0"]
+
+
+def test_a_transaction_that_the_server_ended_meanwhile_is_tried_again():
+    if connection.vendor != "postgresql":
+        pytest.skip("a file ends no transactions")
+    backends = []
+
+    def freeze():
+        with write_transaction("default"), connections["default"].cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            backends.append(cursor.fetchone()[0])
+            if len(backends) == 1:
+                cursor.execute("SET idle_in_transaction_session_timeout = '50ms'")
+                wait_until(lambda: not is_connected(backends[0]), what="the end")
+            return Queue.objects.exists()
+
+    _, thread = run(freeze)
+
+    assert len(backends) == 2
+    assert thread.had_trouble
+
+
+def is_connected(backend):
+    with other_client() as client:
+        found = client.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = %s", [backend]
+        )
+        return found.fetchone() is not None
 
 
 def test_a_server_that_vanished_is_noticed_within_seconds():
