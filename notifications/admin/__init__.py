@@ -9,8 +9,14 @@ from .customer import CustomerAdmin
 from .failures import failures_panel
 from .notification import OrderNotificationAdmin
 from .order import OrderAdmin
+from .status import OrderStatusAdmin
 
-__all__ = ["CustomerAdmin", "OrderAdmin", "OrderNotificationAdmin"]
+__all__ = [
+    "CustomerAdmin",
+    "OrderAdmin",
+    "OrderNotificationAdmin",
+    "OrderStatusAdmin",
+]
 
 QueueAdmin.panels.append(failures_panel)
 admin.site.site_header = _("Orders and messages")

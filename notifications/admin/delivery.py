@@ -14,10 +14,14 @@ from .moments import when
 
 
 def of_order(order: Order) -> Badge:
-    """Return the state of the message about an order; it has one at most."""
-    for notification in order.notifications.all():
-        return of_notification(notification)
-    return _never_made(order.customer)
+    """Return the state of the latest message about an order."""
+    latest = next(iter(order.notifications.all()), None)
+    if latest is None or (latest.is_dropped and not facts_of(latest).sending):
+        if not order.notify:
+            return Badge(tone="idle", words=_("Not to be told"))
+        if latest is None or not order.customer.is_reachable:
+            return _never_made(order.customer)
+    return of_notification(latest)
 
 
 def of_notification(notification: OrderNotification) -> Badge:

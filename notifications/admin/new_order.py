@@ -46,7 +46,8 @@ class OrderForm(ModelForm[Order]):
     def validate_unique(self) -> None:
         """Look once, so that no other words than ours tell of a number just taken."""
         number = self.cleaned_data.get("number")
-        if number and Order.objects.filter(number=number).exists():
+        others = Order.objects.exclude(pk=self.instance.pk)
+        if number and others.filter(number=number).exists():
             self.add_error("number", _taken(number))
 
 

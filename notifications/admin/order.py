@@ -6,8 +6,9 @@ from notifications.models import Order
 
 from .new_order import NewOrder
 from .order_page import OrderPage
+from .status_actions import StatusActions
 
 
 @admin.register(Order)
-class OrderAdmin(NewOrder, OrderPage):
+class OrderAdmin(NewOrder, StatusActions, OrderPage):
     """Put together from the files that answer one question each."""

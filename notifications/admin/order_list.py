@@ -28,7 +28,7 @@ class OrderList(RetryAdmin[Order]):
     list_display = ["number", "customer_link", "created", "message"]
     list_display_links = ["number"]
     list_select_related = ["customer"]
-    list_filter = [OrderStateFilter, CreatedFilter]
+    list_filter = [OrderStateFilter, "status", CreatedFilter]
     search_fields = ["number"]
     search_help_text = gettext_lazy("Order number, customer's name, phone or @username")
     ordering = ["-pk"]
@@ -85,4 +85,4 @@ class OrderList(RetryAdmin[Order]):
     def get_list_display(self, request: HttpRequest) -> Any:
         may_retry = self.has_change_permission(request)
         message = "message_and_retry" if may_retry else "message"
-        return ["number", "customer_link", "created", message]
+        return ["number", "customer_link", "status", "created", message]

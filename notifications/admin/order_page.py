@@ -1,24 +1,28 @@
-"""The page of an order: what its customer was told, and how that went."""
+"""The page of an order: what its customer was told, how that went, and what changes."""
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
-from django.utils.html import format_html
+from django.contrib import admin, messages
+from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from notifications.messages import text_about
-from notifications.models import Order
+from notifications.models import Order, StaleOrder
 
 from .invite import invite_of
+from .order_form import ChangedOrderForm, tell_change
 from .order_list import OrderList
-from .timeline import timeline
+from .order_messages import messages_of
+from .send_again import SendAgain
 
 
-class OrderPage(OrderList):
+class OrderPage(SendAgain, OrderList):
     """An order that was made already."""
+
+    form = ChangedOrderForm
 
     # --- fields -----------------------------------------------------------------------
 
@@ -30,21 +34,13 @@ class OrderPage(OrderList):
     def state_and_retry(self, order: Order) -> SafeString:
         return self.message_and_retry(order)
 
-    @admin.display(description=gettext_lazy("Text"))
-    def text(self, order: Order) -> SafeString:
-        latest = next(iter(order.notifications.all()), None)
-        told = (
-            latest.message
-            if latest
-            else text_about(order.number, order.status, order.customer)
-        )
-        return format_html('<span class="message-text">{}</span>', told)
+    @admin.display(description=gettext_lazy("What the customer was told"))
+    def told(self, order: Order) -> SafeString:
+        return messages_of(order, send_again="")
 
-    @admin.display(description=gettext_lazy("What happened"))
-    def history(self, order: Order) -> SafeString | str:
-        for notification in order.notifications.all():
-            return timeline(notification)
-        return _("Nothing yet: there is no message.")
+    @admin.display(description=gettext_lazy("What the customer was told"))
+    def told_and_send_again(self, order: Order) -> SafeString:
+        return messages_of(order, send_again=self.send_again_url(order))
 
     @admin.display(description=gettext_lazy("Invite"))
     def invite(self, order: Order) -> SafeString:
@@ -55,21 +51,54 @@ class OrderPage(OrderList):
     def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
         if obj is None:
             return super().get_fieldsets(request, obj)
-        may_retry = self.has_change_permission(request, obj)
-        state = "state_and_retry" if may_retry else "state"
-        message = [state, "text", "history"]
+        if self.has_change_permission(request, obj):
+            facts = [
+                "number",
+                "customer",
+                "status",
+                "notify",
+                "created",
+                "seen_version",
+            ]
+            message = ["state_and_retry", "told_and_send_again"]
+        else:
+            facts = ["number", "customer_link", "status", "notify", "created"]
+            message = ["state", "told"]
         if not obj.customer.is_reachable:
             message.insert(1, "invite")
-        return [
-            (None, {"fields": ["number", "customer_link", "created"]}),
-            (_("Message"), {"fields": message}),
-        ]
+        return [(None, {"fields": facts}), (_("Message"), {"fields": message})]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Order | None = None
     ) -> list[str]:
-        """Keep what the customer was told: after it is made an order only reports."""
         if obj is None:
             return []
-        shown = ["customer_link", "created", "text", "history", "invite"]
-        return ["number", "customer", *shown, "state", "state_and_retry"]
+        message = ["state", "state_and_retry", "told", "told_and_send_again", "invite"]
+        return ["customer_link", "created", *message]
+
+    # --- saving -----------------------------------------------------------------------
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            return super().change_view(request, object_id, form_url, extra_context)
+        except (IntegrityError, StaleOrder):
+            # The number was taken, or the order changed, between the form's check and
+            # the update: check again, and say so.
+            try:
+                return super().change_view(request, object_id, form_url, extra_context)
+            except StaleOrder:
+                words = _("Nothing was saved: somebody else is changing this order.")
+                self.message_user(request, words, messages.ERROR)
+                page = reverse("admin:notifications_order_change", args=[object_id])
+                return HttpResponseRedirect(page)
+
+    def response_change(self, request: HttpRequest, obj: Order) -> HttpResponse:
+        response = super().response_change(request, obj)
+        tell_change(request, obj)
+        return response

@@ -40,15 +40,23 @@ class Line:
         return when(self.moment, seconds=True)
 
 
-def timeline(notification: OrderNotification) -> SafeString:
-    """Return the story of a notification that was read with its facts."""
-    latest = list(notification.attempts.order_by("-pk")[: SHOWN_ATTEMPTS + 1])
-    attempts = latest[:SHOWN_ATTEMPTS][::-1]
+def timeline(
+    notification: OrderNotification, attempts: list[DeliveryAttempt] | None = None
+) -> SafeString:
+    """Return the story of a notification that was read with its facts.
+
+    Its `attempts`, the newest first, may have been read already.
+    """
+    if attempts is None:
+        newest = notification.attempts.order_by("-pk")
+        attempts = list(newest[: SHOWN_ATTEMPTS + 1])
+    latest = attempts[: SHOWN_ATTEMPTS + 1]
+    shown = latest[:SHOWN_ATTEMPTS][::-1]
     return render_to_string(
         "admin/notifications/timeline.html",
         {
             "created": when(notification.created_at, seconds=True),
-            "lines": list(_lines(attempts)),
+            "lines": list(_lines(shown)),
             "shortened": SHOWN_ATTEMPTS if len(latest) > SHOWN_ATTEMPTS else 0,
             "now": of_notification(notification),
             "finished": notification.processed,

@@ -18,6 +18,8 @@ INITIAL = "new"
 
 LANGUAGES = ("ru", "en")
 
+_ALWAYS_OFFERED = _("Every new order gets this status: it is always offered.")
+
 
 class OrderStatus(models.Model):
     """A status of orders, with its names and texts in each language."""
@@ -76,9 +78,7 @@ class OrderStatus(models.Model):
             models.CheckConstraint(
                 name="initial_status_is_active",
                 condition=~Q(code=INITIAL) | Q(is_active=True),
-                violation_error_message=_(
-                    "Every new order gets this status: it is always offered."
-                ),
+                violation_error_message=_ALWAYS_OFFERED,
             ),
         ]
 
@@ -110,6 +110,8 @@ class OrderStatus(models.Model):
     def clean(self) -> None:
         super().clean()
         problems: dict[str, ValidationError] = {}
+        if self.is_initial and not self.is_active:
+            problems["is_active"] = ValidationError(_ALWAYS_OFFERED)
         for language in LANGUAGES:
             field = f"text_{language}"
             text = getattr(self, field).replace("\r\n", "\n").strip()
