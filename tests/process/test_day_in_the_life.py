@@ -29,14 +29,15 @@ from tests.support.telegram import RunningTelegram
 from tests.support.waiting import wait_until
 from tests.support.workers import database_url
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(500)]
 
 SEED = 20_261_121
 CUSTOMERS, ORDERS, BLOCKING, RETURNING = 2000, 5000, 50, 25
 ORDERS_PER_SECOND, ORDERS_AT_ONCE = 100, 10
 OUTAGE_SECONDS, REVOKED_SECONDS = 20.0, 10.0
 CONCURRENCY = 16
-END_SECONDS = 120.0
+# Twice what the slowest of machines needs; a calm one is done in a quarter of it.
+END_SECONDS = 240.0
 SETTINGS = {
     "NOTIFICATIONS_RATE": "300",
     "NOTIFICATIONS_CONCURRENCY": str(CONCURRENCY),
