@@ -44,7 +44,7 @@ SETTINGS = {
     "NOTIFICATIONS_RETRY_DELAYS": "0.2,0.5",
     "NOTIFICATIONS_FLOOD_JITTER": "0.1",
     # At this rate two chats flood at once all the time, by chance.
-    "NOTIFICATIONS_FLOOD_WINDOW": "0.001",
+    "NOTIFICATIONS_FLOOD_WINDOW": "0.0002",
     "NOTIFICATIONS_OUTAGE_PAUSES": "0.5,1,2",
     "NOTIFICATIONS_TOKEN_PAUSE": "1",
 }
@@ -232,6 +232,8 @@ def test_a_day_of_everything_going_wrong_loses_and_reorders_nothing(
     assert len(found.notifications) == ORDERS
     assert not Claim.objects.exists()
     assert_the_script_was_played(found)
+    # A probe may meet the rejection first, and then no notification does.
+    assert any(entry.code == 401 for entry in telegram.ledger(method=None))
 
 
 def assert_the_script_was_played(found: Reconciliation) -> None:
@@ -246,7 +248,6 @@ def assert_the_script_was_played(found: Reconciliation) -> None:
     cut = tally["connection_cut, counted"] + tally["write_failed, counted"]
     assert cut <= cut_by_chance + 2 * CONCURRENCY
     assert cut_by_chance > 0
-    assert tally["token_rejected, uncounted"] > 0
     for free in ("flood", "unreachable", "token_rejected"):
         assert not tally[f"{free}, counted"]
     lost = tally["worker_lost, counted"] + tally["worker_lost, uncounted"]
