@@ -4,6 +4,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError
@@ -16,10 +17,11 @@ from django.views.decorators.http import require_safe
 
 from django_workers.database import storable
 from notifications.models import Order
+from notifications.models.telling import MessageChange
 
 from .desk import DeskAdmin
 from .numbers import next_order_number
-from .outlook import customer_named, hindrance_of, outlook
+from .outlook import customer_named, hindrance_of, nothing_is_sent, outlook
 from .typed import ModelForm
 
 OUTLOOK = "notifications_order_outlook"
@@ -29,6 +31,12 @@ SENT_AGAIN_WITHIN = timedelta(hours=1)
 
 class OrderForm(ModelForm[Order]):
     """A new order. What is wrong with a number is said in words."""
+
+    # The other way round than the order's own field, so that whoever sends a form
+    # without it, as before there was one, still notifies.
+    quietly = forms.BooleanField(
+        label=gettext_lazy("Do not notify the customer"), required=False
+    )
 
     class Meta:
         model = Order
@@ -50,6 +58,10 @@ class OrderForm(ModelForm[Order]):
         if number and others.filter(number=number).exists():
             self.add_error("number", _taken(number))
 
+    def save(self, commit: bool = True) -> Order:
+        self.instance.notify = not self.cleaned_data["quietly"]
+        return super().save(commit)
+
 
 class NewOrder(DeskAdmin[Order]):
     """An order is made in one go: its number, its customer."""
@@ -66,7 +78,7 @@ class NewOrder(DeskAdmin[Order]):
     def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
         if obj is not None:
             return super().get_fieldsets(request, obj)
-        return [(None, {"fields": ["number", "customer"]})]
+        return [(None, {"fields": ["number", "customer", "quietly"]})]
 
     def get_form(
         self,
@@ -128,7 +140,9 @@ class NewOrder(DeskAdmin[Order]):
         return response
 
     def _tell_what_was_sent(self, request: HttpRequest, order: Order) -> None:
-        if warning := hindrance_of(order.customer):
+        if order.message_change is MessageChange.NONE:
+            self.message_user(request, nothing_is_sent(order), messages.INFO)
+        elif warning := hindrance_of(order.customer):
             self.message_user(request, warning, messages.WARNING)
         else:
             words = _("The message is on its way to the customer.")

@@ -26,16 +26,30 @@ def outlook(filled_in: Mapping[str, object]) -> SafeString:
     number = str(filled_in.get("number") or "").strip()
     longest = Order._meta.get_field("number").max_length
     reader = customer or Customer(name="", language="")
+    order = Order(
+        number=number[:longest],
+        status=OrderStatus.initial(),
+        notify=str(filled_in.get("quietly") or "") not in ("on", "true", "True"),
+    )
     return render_to_string(
         "admin/notifications/outlook.html",
         {
             "customer": customer,
             "connection": connection_of(customer).label() if customer else "",
             "hindrance": hindrance_of(customer) if customer else "",
-            "text": text_about(number[:longest], OrderStatus.initial(), reader),
-            "has_number": bool(number),
+            "nothing": nothing_is_sent(order),
+            "text": text_about(order.number, order.status, reader) if number else "",
         },
     )
+
+
+def nothing_is_sent(order: Order) -> str:
+    """Return why its customer is told nothing of the order; empty when they are."""
+    if not order.notify:
+        return _("The customer will not be told of this order: so it was chosen.")
+    if not order.status.notifies:
+        return _("Customers are told nothing of new orders: so their status is set.")
+    return ""
 
 
 def hindrance_of(customer: Customer) -> SafeString | None:

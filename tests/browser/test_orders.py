@@ -67,6 +67,9 @@ def test_a_customer_who_is_not_connected_is_told_of_before_saving(
 
         page.fill("#id_number", "Щ-1")
         expect(outlook).to_contain_text("заказ номер Щ-1")
+        page.check("#id_quietly")
+        expect(outlook).to_contain_text("не сообщат")
+        expect(outlook).not_to_contain_text("Щ-1")
 
 
 @BOTH_SIZES

@@ -6,18 +6,26 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifications.models import BotStatus, Customer, Order, OrderNotification
-from tests.support.shop import add_order, connected, order, page, superuser
+from notifications.models import (
+    BotStatus,
+    Customer,
+    Order,
+    OrderNotification,
+    OrderStatus,
+)
+from tests.support.shop import add_order, connected, given_up, order, page, superuser
 
 pytestmark = pytest.mark.django_db
 
 ADD = reverse("admin:notifications_order_add")
 OUTLOOK = reverse("admin:notifications_order_outlook")
+FOUND = reverse("admin:notifications_order_retry_found")
 
 
 @pytest.fixture
@@ -116,6 +124,78 @@ def test_only_who_may_add_orders_asks(client: Client) -> None:
 def test_asking_changes_nothing_and_is_no_post(manager: Client) -> None:
     assert manager.post(OUTLOOK).status_code == 405
     assert made() == (0, 0)
+
+
+# --- without a message ----------------------------------------------------------------
+
+
+def test_an_order_may_be_made_without_a_word_to_its_customer(manager: Client) -> None:
+    customer = connected()
+
+    html = page(manager, OUTLOOK, customer=str(customer.pk), number="1", quietly="true")
+    assert "Клиенту об этом заказе не сообщат: так выбрано." in html
+    assert "Сформирован" not in html
+    response = manager.post(
+        ADD, {"number": "1", "customer": customer.pk, "quietly": "on"}, follow=True
+    )
+
+    assert (
+        "Клиенту об этом заказе не сообщат: так выбрано." in response.content.decode()
+    )
+    assert made() == (1, 0)
+    assert not Order.objects.get().notify
+
+
+def test_where_new_orders_are_not_told_of_the_form_says_so(manager: Client) -> None:
+    OrderStatus.objects.update(notifies=False)
+    customer = Customer.objects.create(name="Пётр")
+
+    words = "О новых заказах клиентам не сообщают: так настроен их статус."
+    assert words in page(manager, OUTLOOK, customer=str(customer.pk), number="1")
+    assert words in add_order(manager, "1", customer)
+
+
+def test_the_box_stays_ticked_when_the_form_has_a_mistake(manager: Client) -> None:
+    customer = connected()
+
+    response = manager.post(
+        ADD, {"number": "1 2", "customer": customer.pk, "quietly": "on"}
+    )
+
+    html = response.content.decode()
+    assert 'id="id_quietly" checked' in html
+    assert "Клиенту об этом заказе не сообщат" in html
+
+
+# --- what it costs --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "query", "most"),
+    [
+        (ADD, "?customer={pk}", 20),
+        (OUTLOOK, "?customer={pk}&number=9", 6),
+        (FOUND, "?state=failed", 12),
+    ],
+)
+def test_the_queries_of_a_page_do_not_grow_with_the_orders(
+    manager: Client, address: str, query: str, most: int
+) -> None:
+    customer = connected()
+    address += query.format(pk=customer.pk)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            manager.get(address)
+        return len(captured)
+
+    order("100", customer, **given_up())
+    few = queries()
+    for number in range(101, 120):
+        order(str(number), customer, **given_up())
+
+    assert queries() == few
+    assert few <= most
 
 
 # --- saved twice ----------------------------------------------------------------------

@@ -6,6 +6,7 @@ django.jQuery(($) => {
   const PAUSE_MS = 250;
   const customer = document.getElementById("id_customer");
   const number = document.getElementById("id_number");
+  const quietly = document.getElementById("id_quietly");
   const outlook = document.getElementById("outlook");
   const save = document.querySelector("[name=_save]");
   let latest = 0;
@@ -13,7 +14,11 @@ django.jQuery(($) => {
 
   async function look() {
     const mine = (latest += 1);
-    const query = new URLSearchParams({ customer: customer.value, number: number.value });
+    const query = new URLSearchParams({
+      customer: customer.value,
+      number: number.value,
+      quietly: quietly.checked,
+    });
     try {
       const response = await fetch(`${outlook.dataset.address}?${query}`);
       const html = await response.text();
@@ -27,6 +32,7 @@ django.jQuery(($) => {
   }
 
   $(customer).on("change", look);
+  quietly.addEventListener("change", look);
   number.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(look, PAUSE_MS);
