@@ -32,6 +32,9 @@ def test_an_order_is_made_with_the_keyboard_alone(
         page.goto(desk.url + "notifications/order/add/")
         number = page.input_value("#id_number")
 
+        if size == NARROW:
+            expect(page.locator("#id_customer + .select2 :focus")).to_have_count(1)
+            page.keyboard.press("Enter")
         expect(page.locator(".select2-search__field")).to_be_focused()
         page.keyboard.type("анна")
         option = page.locator(".select2-results__option--highlighted")

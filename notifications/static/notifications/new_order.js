@@ -41,11 +41,14 @@ django.jQuery(($) => {
   // Select2 returns the focus to its own field, where Enter would open the list again.
   $(customer).on("select2:select", () => setTimeout(() => save.focus()));
 
-  const hasKeyboard = matchMedia("(pointer: fine)").matches;
+  // On a narrow page the open list would lie over what stands below its field.
+  const hasRoom = matchMedia("(pointer: fine) and (min-width: 768px)").matches;
   const hasMistake = document.querySelector(".errorlist") !== null;
   if (customer.value || hasMistake) {
     (hasMistake ? document.querySelector(".errors input, .errors select") : save)?.focus();
-  } else if (hasKeyboard) {
+  } else if (hasRoom) {
     $(customer).select2("open");
+  } else {
+    document.querySelector("#id_customer + .select2 .select2-selection")?.focus();
   }
 });
