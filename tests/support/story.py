@@ -83,13 +83,18 @@ class LogicalWorker:
         self.concurrency = concurrency
         self.claimer = Claimer(queue)
         self.dead: dict[int, int] = {}
+        self.just_reported: set[int] = set()
         self.heartbeat = Heartbeat(
-            queue.queue_name, queue.database, 2.0, self.dead.update, clock
+            queue.queue_name, queue.database, 2.0, self._hear_of_dead, clock
         )
         self.running: dict[UUID, Attempt] = {}
         self.finished: list[Outcome] = []
         self.probe_epoch: int | None = None
         self.heartbeat.register(pid=1)
+
+    def _hear_of_dead(self, dead: dict[int, int]) -> None:
+        self.dead |= dead
+        self.just_reported = set(dead)
 
     @property
     def id(self) -> int:
@@ -363,12 +368,11 @@ class Story(RuleBasedStateMachine):
         silent -= {worker.id for worker in beating}
         for _ in range(DEAD_AFTER_BEATS + 1):
             for worker in beating:
-                worker.dead.clear()
+                worker.just_reported.clear()
                 worker.heartbeat.beat()
             self.monotonic += 2.0
         for worker in beating:
-            assert worker.dead.keys() <= silent
-            assert worker.dead.keys() >= silent or worker.heartbeat.is_evicted
+            assert worker.just_reported == silent - {worker.id}
         while not later and any(worker.dead for worker in self.workers):
             self.bury(0)
 
