@@ -48,7 +48,7 @@ class BigShop:
         self._chats: list[int | None] = [None]
         self._waiting_after = orders - int(orders * WAITING)
 
-    def customer_rows(self, searchable: Callable[..., str]) -> Iterator[Row]:
+    def customer_rows(self) -> Iterator[Row]:
         chance = self._random.random
         for pk in range(1, self.customers + 1):
             woman = pk % 2
@@ -72,7 +72,6 @@ class BigShop:
                 past if connected else None,
                 past if blocked else None,
                 past if silent else None,
-                searchable(full_name, phone, ""),
             )
 
     def order_rows(self) -> Iterator[Row]:
@@ -125,6 +124,17 @@ class BigShop:
         return pk * 2654435761 % 2**32 < FAILED * 2**32
 
 
+def _word_rows() -> Iterator[Row]:
+    """Yield the words of the customers that are in the database by then."""
+    from notifications.models import Customer
+    from notifications.models.search_words import words_of
+
+    customers = Customer.objects.order_by("pk").values_list("pk", "name", "phone")
+    for pk, name, phone in customers.iterator(chunk_size=BATCH):
+        for word in sorted(words_of(name, phone, "")):
+            yield pk, word
+
+
 def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
     """Insert a shop into the default database.
 
@@ -139,17 +149,18 @@ def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
     from django_workers.inserting import insert_rows
     from notifications.models import (
         Customer,
+        CustomerWord,
         DeliveryAttempt,
         Order,
         OrderNotification,
     )
-    from notifications.models.customer import searchable
 
     if Customer.objects.exists() or Order.objects.exists():
         raise ValueError("There are customers or orders in this database already.")
     shop = BigShop(orders, timezone.now(), seed)
     tables: list[tuple[Any, tuple[str, ...], Iterable[Row]]] = [
-        (Customer, CUSTOMER_COLUMNS, shop.customer_rows(searchable)),
+        (Customer, CUSTOMER_COLUMNS, shop.customer_rows()),
+        (CustomerWord, WORD_COLUMNS, _word_rows()),
         (Order, ORDER_COLUMNS, shop.order_rows()),
         (OrderNotification, NOTIFICATION_COLUMNS, shop.notification_rows()),
         (DeliveryAttempt, ATTEMPT_COLUMNS, shop.attempt_rows()),
@@ -187,8 +198,8 @@ CUSTOMER_COLUMNS = (
     "started_at",
     "blocked_at",
     "unsubscribed_at",
-    "search_text",
 )
+WORD_COLUMNS = ("customer_id", "word")
 ORDER_COLUMNS = ("id", "number", "customer_id", "created_at")
 NOTIFICATION_COLUMNS = (
     "id",

@@ -23,7 +23,7 @@ class CustomerList(DeskAdmin[Customer]):
     add_words = gettext_lazy("New customer")
     list_display = ["name", "phone", "connection", "orders_made"]
     list_filter = [ConnectionFilter]
-    search_fields = ["search_text"]
+    search_fields = ["name"]
     search_help_text = gettext_lazy("Name, phone or @username")
     ordering = ["name", "pk"]
     sortable_by = ["name"]

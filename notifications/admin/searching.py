@@ -9,22 +9,30 @@ import re
 from django.db import connection
 from django.db.models import Q
 
-from notifications.models import Customer
+from notifications.models import Customer, CustomerWord
+from notifications.models.search_words import terms_of
 
 from .numbers import LONGEST
 
-_PHONE = re.compile(r"[\d\s()+.-]*\d[\d\s()+.-]*")
 _LONGEST_ID = 18
 LAST_CHARACTER = "\U0010ffff"
 NOTHING = Q(pk__in=[])
 
 
 def customers_matching(term: str) -> Q:
-    """Return the condition on customers whose name, phone or username has each word."""
+    """Return the condition on customers: words of theirs begin as each of the term's.
+
+    The words are of the name and the username; a phone is found by its beginning or
+    its end, in any notation.
+    """
     condition = Q()
-    for word in _words(term):
-        condition &= Q(search_text__contains=word)
-    return condition
+    for beginnings in terms_of(term):
+        begins = Q()
+        for beginning in sorted(beginnings):
+            begins |= _begins_exactly("word", beginning)
+        words = CustomerWord.objects.filter(begins)
+        condition &= Q(pk__in=words.values("customer"))
+    return condition if condition or not term.strip() else NOTHING
 
 
 def orders_matching(term: str) -> Q:
@@ -44,14 +52,6 @@ def notifications_matching(term: str) -> Q:
 def is_key(text: str) -> bool:
     """Tell whether the text of an address can be the key of a row."""
     return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID
-
-
-def _words(term: str) -> list[str]:
-    if _PHONE.fullmatch(term):
-        digits = "".join(filter(str.isdecimal, term))
-        # +7 and 8 begin the same Russian number.
-        return [digits[1:] if len(digits) == 11 and digits[0] in "78" else digits]
-    return [word.lstrip("@") or word for word in term.casefold().split()]
 
 
 def _begins(field: str, term: str) -> Q:

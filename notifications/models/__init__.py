@@ -4,6 +4,7 @@ from .attempt import DeliveryAttempt
 from .bot_status import BotStatus
 from .connection import CONNECTION_IS, Connection
 from .customer import Customer
+from .customer_word import CustomerWord
 from .notification import OrderNotification, Parked
 from .order import Order, StaleOrder
 from .past_invite import PastInvite
@@ -15,6 +16,7 @@ __all__ = [
     "BotStatus",
     "Connection",
     "Customer",
+    "CustomerWord",
     "DeliveryAttempt",
     "MessageChange",
     "Order",

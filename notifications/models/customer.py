@@ -1,20 +1,47 @@
 """Who buys in the shop, and whether the bot may write to them."""
 
 import secrets
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from .connection import Connection
+from .connection import CONNECTION_IS, Connection
+from .customer_word import CustomerWord
+
+_SEARCHED = frozenset({"name", "phone", "tg_username"})
 
 
 def new_invite_code() -> str:
     """Return an unguessable code that fits into a Telegram deep link."""
     return secrets.token_urlsafe(16)
+
+
+class CustomerManager(models.Manager["Customer"]):
+    """Makes the words of a search in whichever way a customer is made."""
+
+    def bulk_create(
+        self, objs: Iterable["Customer"], *args: Any, **kwargs: Any
+    ) -> list["Customer"]:
+        """Insert customers and, in the same transaction, the words of a search.
+
+        Raises:
+            ValueError: conflicts are to be ignored or updated; nobody could tell then
+                which customers are new.
+        """
+        if kwargs.get("ignore_conflicts") or kwargs.get("update_conflicts"):
+            raise ValueError(
+                "Customers cannot be inserted ignoring or updating conflicts: it would "
+                "be unknown whose words are to be written."
+            )
+        with transaction.atomic(using=self.db):
+            created = super().bulk_create(objs, *args, **kwargs)
+            CustomerWord.index(created, using=self.db)
+        return created
 
 
 class Customer(models.Model):
@@ -57,15 +84,22 @@ class Customer(models.Model):
     started_at = models.DateTimeField(_("Pressed Start"), null=True, editable=False)
     blocked_at = models.DateTimeField(_("Blocked the bot"), null=True, editable=False)
     unsubscribed_at = models.DateTimeField(_("Unsubscribed"), null=True, editable=False)
-    # What the admin searches: SQLite compares Cyrillic letters case by case.
-    search_text = models.CharField(
-        max_length=400, default="", db_default="", editable=False
-    )
+    objects = CustomerManager()
 
     class Meta:
         verbose_name = _("Customer")
         verbose_name_plural = _("Customers")
         ordering = ["name", "pk"]
+        indexes = [
+            models.Index(name="customer_by_name", fields=["name", "id"]),
+            # The list of each state, in the order in which lists are.
+            *(
+                models.Index(
+                    name=f"customer_{state}", fields=["name", "id"], condition=condition
+                )
+                for state, condition in CONNECTION_IS.items()
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="customer_started_has_chat",
@@ -81,10 +115,14 @@ class Customer(models.Model):
         return f"{self.name} ({self.phone})" if self.phone else self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.search_text = searchable(self.name, self.phone, self.tg_username)
-        if (fields := kwargs.get("update_fields")) is not None:
-            kwargs["update_fields"] = {*fields, "search_text"}
-        super().save(*args, **kwargs)
+        fields = kwargs.get("update_fields")
+        if fields is not None and _SEARCHED.isdisjoint(fields):
+            super().save(*args, **kwargs)
+            return
+        database = kwargs.get("using") or router.db_for_write(Customer, instance=self)
+        with transaction.atomic(using=database):
+            super().save(*args, **kwargs)
+            CustomerWord.index([self], using=database)
 
     @property
     def is_reachable(self) -> bool:
@@ -111,9 +149,3 @@ class Customer(models.Model):
             Connection.CONNECTED: self.started_at,
         }
         return moments.get(self.connection) or self.created_at
-
-
-def searchable(name: str, phone: str, username: str) -> str:
-    """Return the words by which a customer is found, in one case, at most 400 long."""
-    digits = "".join(filter(str.isdigit, phone))
-    return " ".join(filter(None, [name, phone, digits, username])).casefold()[:400]

@@ -547,3 +547,29 @@ def test_pages_of_cards_have_no_script_or_style_of_their_own(manager: Client) ->
 
     for html in pages:
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
+
+
+# --- search ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("term", "names"),
+    [
+        ("семенов", ["Семёнов Пётр"]),
+        ("ПЁТР", ["Семёнов Пётр"]),
+        ("8 (916) 123-45", ["Анна"]),
+        ("4567", ["Анна"]),
+        ("@ANNA_P", ["Анна"]),
+        ("%", []),
+        ("_", []),
+        ("\\", []),
+        ("", ["Анна", "Семёнов Пётр"]),
+    ],
+)
+def test_customers_are_found(manager: Client, term: str, names: list[str]) -> None:
+    Customer.objects.create(name="Семёнов Пётр")
+    connected(phone="+7 916 123-45-67", tg_username="anna_petrova")
+
+    html = read(manager, LIST, q=term)
+
+    assert re.findall(r'field-name"><a href="[^"]*">([^<]*)<', html) == names
