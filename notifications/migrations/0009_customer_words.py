@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0007_past_invites'),
+        ('notifications', '0008_roles'),
     ]
 
     operations = [

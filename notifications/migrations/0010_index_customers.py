@@ -20,7 +20,7 @@ def index_customers(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notifications", "0008_customer_words")]
+    dependencies = [("notifications", "0009_customer_words")]
 
     operations = [
         migrations.RunPython(index_customers, migrations.RunPython.noop, elidable=True)
