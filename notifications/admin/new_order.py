@@ -88,10 +88,10 @@ class NewOrder(DeskAdmin[Order]):
         **kwargs: Any,
     ) -> type[ModelForm[Order]]:
         form = super().get_form(request, obj, change, **kwargs)
-        if customer := form.base_fields.get("customer"):
+        for name in {"customer", "status"} & form.base_fields.keys():
             # Beside the choice of a customer: a new one, a look, and nothing to break.
-            customer.widget.can_delete_related = False
-            customer.widget.can_change_related = False
+            widget = form.base_fields[name].widget
+            widget.can_delete_related = widget.can_change_related = False
         return form
 
     def add_view(

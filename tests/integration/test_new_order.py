@@ -167,6 +167,13 @@ def test_the_box_stays_ticked_when_the_form_has_a_mistake(manager: Client) -> No
     assert "Клиенту об этом заказе не сообщат" in html
 
 
+def test_nothing_is_deleted_from_beside_a_choice(manager: Client) -> None:
+    made = order("1", connected())
+
+    for address in (ADD, reverse("admin:notifications_order_change", args=[made.pk])):
+        assert "delete_id_" not in page(manager, address)
+
+
 # --- what it costs --------------------------------------------------------------------
 
 
