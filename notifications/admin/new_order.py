@@ -29,21 +29,8 @@ OUTLOOK = "notifications_order_outlook"
 SENT_AGAIN_WITHIN = timedelta(hours=1)
 
 
-class OrderForm(ModelForm[Order]):
-    """A new order. What is wrong with a number is said in words."""
-
-    # The other way round than the order's own field, so that whoever sends a form
-    # without it, as before there was one, still notifies.
-    quietly = forms.BooleanField(
-        label=gettext_lazy("Do not notify the customer"), required=False
-    )
-
-    class Meta:
-        model = Order
-        fields = ["number", "customer"]
-        help_texts = {
-            "number": gettext_lazy("Up to 8 characters; the next free one is offered.")
-        }
+class NumberedForm(ModelForm[Order]):
+    """An order. What is wrong with its number is said in words."""
 
     def clean_number(self) -> str:
         number: str = self.cleaned_data["number"]
@@ -57,6 +44,23 @@ class OrderForm(ModelForm[Order]):
         others = Order.objects.exclude(pk=self.instance.pk)
         if number and others.filter(number=number).exists():
             self.add_error("number", _taken(number))
+
+
+class OrderForm(NumberedForm):
+    """A new order."""
+
+    # The other way round than the order's own field, so that whoever sends a form
+    # without it, as before there was one, still notifies.
+    quietly = forms.BooleanField(
+        label=gettext_lazy("Do not notify the customer"), required=False
+    )
+
+    class Meta:
+        model = Order
+        fields = ["number", "customer"]
+        help_texts = {
+            "number": gettext_lazy("Up to 8 characters; the next free one is offered.")
+        }
 
     def save(self, commit: bool = True) -> Order:
         self.instance.notify = not self.cleaned_data["quietly"]

@@ -11,18 +11,18 @@ from django.utils.translation import gettext as _
 
 from notifications.models import MessageChange, Order, OrderStatus
 
-from .new_order import OrderForm
+from .new_order import NumberedForm
 from .outlook import hindrance_of
 
 
-class ChangedOrderForm(OrderForm):
+class ChangedOrderForm(NumberedForm):
     """Carries the version that it was made from."""
 
     seen_version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
 
-    class Meta(OrderForm.Meta):
+    class Meta:
+        model = Order
         fields = ["number", "customer", "status", "notify"]
-        help_texts = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -17,6 +17,7 @@ from .order_form import ChangedOrderForm, tell_change
 from .order_list import OrderList
 from .order_messages import messages_of
 from .send_again import SendAgain
+from .typed import ModelForm
 
 
 class OrderPage(SendAgain, OrderList):
@@ -75,6 +76,19 @@ class OrderPage(SendAgain, OrderList):
             return []
         message = ["state", "state_and_retry", "told", "told_and_send_again", "invite"]
         return ["customer_link", "created", *message]
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Order | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> type[ModelForm[Order]]:
+        form = super().get_form(request, obj, change, **kwargs)
+        if status := form.base_fields.get("status"):
+            # Statuses have a page of their own: no buttons beside it that change them.
+            status.widget = status.widget.widget
+        return form
 
     # --- saving -----------------------------------------------------------------------
 

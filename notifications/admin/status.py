@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,6 +16,7 @@ from notifications.models import Customer, OrderStatus
 from notifications.models.status import LANGUAGES
 from notifications.templating import LONGEST_MESSAGE, VARIABLES, telegram_length
 
+from .badge import Badge
 from .desk import DeskAdmin
 from .typed import ModelForm
 
@@ -68,13 +70,22 @@ class OrderStatusAdmin(DeskAdmin[OrderStatus]):
     add_words = gettext_lazy("New status")
     form = StatusForm
     change_form_template = "admin/notifications/status.html"
-    list_display = ["name", "position", "is_active", "notifies", "silent", "excerpt"]
+    list_display = ["name", "position", "tells", "excerpt"]
     ordering = ["position", "code"]
     sortable_by = ()
 
     @admin.display(description=gettext_lazy("Name"))
     def name(self, status: OrderStatus) -> str:
         return str(status)
+
+    @admin.display(description=gettext_lazy("Message"))
+    def tells(self, status: OrderStatus) -> SafeString:
+        if not status.is_active:
+            return Badge(tone="idle", words=_("Not offered")).label()
+        if not status.notifies:
+            return Badge(tone="idle", words=_("Notifies nobody")).label()
+        words = _("Notifies without a sound") if status.silent else _("Notifies")
+        return Badge(tone="good", words=words).label()
 
     @admin.display(description=gettext_lazy("Text"))
     def excerpt(self, status: OrderStatus) -> str:

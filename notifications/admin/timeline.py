@@ -50,6 +50,10 @@ def timeline(
     if attempts is None:
         newest = notification.attempts.order_by("-pk")
         attempts = list(newest[: SHOWN_ATTEMPTS + 1])
+    if not notification.processed:
+        # Delivered since the notification was read: then it is so on the next look.
+        delivered = DeliveryAttempt.Outcome.DELIVERED
+        attempts = [one for one in attempts if one.outcome != delivered]
     latest = attempts[: SHOWN_ATTEMPTS + 1]
     shown = latest[:SHOWN_ATTEMPTS][::-1]
     return render_to_string(

@@ -12,7 +12,7 @@ from django.urls import reverse
 from notifications.models import Customer, Order, OrderNotification, OrderStatus
 from notifications.orders import change_status
 from tests.support.orders import connected, deliver, new_order, states, take
-from tests.support.shop import superuser
+from tests.support.shop import attempt, superuser
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -141,6 +141,14 @@ def test_a_status_that_is_no_longer_offered_is_kept_by_its_orders(
     assert Order.objects.get(pk=other.pk).status_id == "new"
 
 
+def test_nothing_beside_the_status_changes_the_statuses(manager: Client) -> None:
+    html = page(manager, address(new_order("42")))
+
+    assert '<select name="status"' in html
+    assert "/orderstatus/__fk__/" not in html
+    assert "/orderstatus/add/" not in html.split('id="content"')[1]
+
+
 # --- two managers ---------------------------------------------------------------------
 
 
@@ -192,6 +200,17 @@ def test_every_message_is_shown_with_its_very_text(manager: Client) -> None:
     assert html.index("Спасибо, Анна!") < html.index("Сформирован заказ номер 42")
     assert "Доставлено" in html
     assert "В очереди" in html
+
+
+def test_what_is_delivered_while_the_page_is_made_does_not_contradict_it(
+    manager: Client,
+) -> None:
+    order = new_order("42")
+    attempt(order.notifications.get(), "delivered")
+
+    html = page(manager, address(order)).split('class="timeline"')[1]
+
+    assert "Доставлено" not in html.split("</ol>")[0]
 
 
 def test_more_messages_need_no_more_queries(manager: Client) -> None:
