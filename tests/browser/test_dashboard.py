@@ -138,6 +138,25 @@ def test_the_queue_page_tells_by_itself_what_somebody_else_did(
         expect(mine.get_by_text("Очередь снова работает.")).to_be_visible()
 
 
+def test_a_table_that_somebody_reads_stays_open_when_its_numbers_change(
+    browser: Browser, desk: Desk
+) -> None:
+    with quiet_context(browser) as window:
+        page = desk.log_in(window)
+        page.locator("#chart-hours-table summary").click()
+        delivered = page.locator(".chart-key-good").first
+        before = delivered.inner_text()
+
+        desk.product.run_django(
+            "from django.utils import timezone\n"
+            "OrderNotification.objects.create(order_number='read', tg_user_id=1,\n"
+            "    processed=True, processed_at=timezone.now())\n"
+        )
+
+        expect(delivered).not_to_have_text(before, timeout=SOON)
+        expect(page.locator("#chart-hours-table")).to_have_attribute("open", "")
+
+
 def test_a_hidden_tab_asks_for_nothing_and_a_shown_one_at_once(
     browser: Browser, desk: Desk
 ) -> None:

@@ -27,9 +27,20 @@
     return href && part.querySelector(`[href="${CSS.escape(href)}"]`);
   }
 
+  function asSent(part) {
+    const copy = part.cloneNode(true);
+    copy.querySelectorAll("details").forEach((details) => (details.open = false));
+    return copy.innerHTML;
+  }
+
   function put(part, fresh) {
     const focused = part.contains(document.activeElement) && document.activeElement;
+    const opened = [...part.querySelectorAll("details[open]")];
     part.replaceChildren(...fresh.childNodes);
+    for (const details of opened) {
+      const again = sameAs(details, part);
+      if (again) again.open = true;
+    }
     if (focused) sameAs(focused, part)?.focus();
   }
 
@@ -39,7 +50,7 @@
     for (const fresh of template.content.querySelectorAll("[data-live-part]")) {
       const name = CSS.escape(fresh.dataset.livePart);
       const part = region.querySelector(`[data-live-part="${name}"]`);
-      if (part && part.innerHTML !== fresh.innerHTML && !isBeingUsed(part)) {
+      if (part && asSent(part) !== fresh.innerHTML && !isBeingUsed(part)) {
         put(part, fresh);
       }
     }
