@@ -20,7 +20,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from django_workers.models import Claim, Queue, Worker
-from notifications.models import Customer, Order, OrderNotification
+from notifications.models import Customer, Order, OrderNotification, OrderStatus
 from notifications.models.notification import QUEUE_NAME
 from notifications.roles import MANAGER, OBSERVER, OPERATOR, grant
 
@@ -76,9 +76,17 @@ PAGES: dict[str, Page] = {
     **of_model(
         "notifications_order", view=STAFF, add=WRITERS, change=WRITERS, delete=WRITERS
     ),
+    "notifications_order_send_again": Page(get=WRITERS, post=WRITERS),
     "notifications_order_outlook": Page(get=WRITERS, post=None),
     "notifications_order_retry": Page(get=None, post=WRITERS),
     "notifications_order_retry_found": Page(get=WRITERS, post=WRITERS),
+    **of_model(
+        "notifications_orderstatus",
+        view=STAFF,
+        add=OPERATORS,
+        change=OPERATORS,
+        delete=OPERATORS,
+    ),
     **of_model(
         "notifications_customer",
         view=STAFF,
@@ -178,6 +186,9 @@ def shop() -> dict[str, dict[str, Any]]:
     rows: dict[str, Any] = {
         "notifications_customer": customer,
         "notifications_order": order,
+        "notifications_orderstatus": OrderStatus.objects.create(
+            code="lost", name_ru="Потерян"
+        ),
         "notifications_ordernotification": order.notifications.get(),
         "django_workers_queue": queue,
         "django_workers_worker": worker,
