@@ -196,8 +196,17 @@ class Worker:
         return len(self.in_flight) + len(self.finished)
 
     def _free(self) -> int:
+        """Return how many tasks may be started now.
+
+        What has finished and waits to be settled does not keep the next from starting,
+        or handlers would idle while a settle is written. It is bounded all the same,
+        for a database that answers nothing.
+        """
         slots, limit = self.options.concurrency, self.queue.limit_in_flight()
-        free = (slots if limit is None else min(slots, limit)) - self._occupied()
+        free = min(slots - len(self.in_flight), slots + slots // 2 - self._occupied())
+        if limit is not None:
+            # A queue in trouble wants to know how one ended before the next begins.
+            free = min(free, limit - self._occupied())
         if self.options.max_tasks is not None:
             free = min(free, self.options.max_tasks - self.started)
         return free

@@ -121,6 +121,38 @@ def test_one_worker_runs_as_many_as_it_may_and_no_more():
     assert queue.most_at_once == 3
 
 
+class InFlightAtSettle(AsyncQueue):
+    """Has the second task end while the first is settled; notes what was in flight."""
+
+    def __init__(self):
+        self.first_is_settled = threading.Event()
+        self.second_has_ended = threading.Event()
+        self.in_flight = []
+
+    async def handle_task(self, queryset_item):
+        if queryset_item.label == "second":
+            await asyncio.to_thread(self.first_is_settled.wait, SOON)
+            self.second_has_ended.set()
+
+    def record_successes(self, successes):
+        super().record_successes(successes)
+        self.first_is_settled.set()
+        self.second_has_ended.wait(SOON)
+        self.in_flight.append(Claim.objects.filter(worker__isnull=False).count())
+
+
+def test_handlers_need_not_wait_while_what_ended_before_them_is_settled():
+    """Of two slots both are filled again though one outcome is not recorded yet."""
+    queue = InFlightAtSettle()
+    for label in ["first", "second", "third", "fourth", "fifth"]:
+        Parcel.objects.create(label=label)
+
+    drain(queue, concurrency=2)
+
+    assert all_done()
+    assert max(queue.in_flight) == 3
+
+
 def test_concurrency_one_keeps_the_order():
     queue = Recorded()
     parcels = make_parcels(10)
