@@ -1,5 +1,7 @@
 """Did the customer get it? The state of a message, in words and in colour."""
 
+from datetime import datetime
+
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,10 +26,12 @@ def of_order(order: Order) -> Badge:
     return of_notification(latest)
 
 
-def of_notification(notification: OrderNotification) -> Badge:
+def of_notification(
+    notification: OrderNotification, *, with_time: bool = True
+) -> Badge:
     """Return the state of a notification that was read with its facts."""
     if notification.processed:
-        return _delivered(notification)
+        return _delivered(notification.processed_at if with_time else None)
     if notification.is_dropped and not facts_of(notification).sending:
         return Badge(tone="idle", words=notification.get_parked_display())
     if notification.is_given_up:
@@ -46,11 +50,11 @@ def what_happened(error_code: str, description: str) -> str:
     return first + end.strip()
 
 
-def _delivered(notification: OrderNotification) -> Badge:
-    if notification.processed_at is None:
+def _delivered(moment: datetime | None) -> Badge:
+    if moment is None:
         return Badge(tone="good", words=_("Delivered"))
-    moment = when(notification.processed_at)
-    return Badge(tone="good", words=_("Delivered {time}").format(time=moment))
+    words = _("Delivered {time}").format(time=when(moment))
+    return Badge(tone="good", words=words)
 
 
 def _given_up(notification: OrderNotification) -> Badge:

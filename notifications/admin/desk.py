@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, PAGE_VAR
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -95,6 +96,13 @@ class DeskAdmin(ModelAdmin[M]):
             orphans=orphans,
             allow_empty_first_page=allow_empty_first_page,
         )
+
+    def kept_query(self, request: HttpRequest) -> str:
+        """Return what a list was narrowed by, for the address of what is done to it."""
+        kept = request.GET.copy()
+        for name in (PAGE_VAR, ALL_VAR, ERROR_FLAG):
+            kept.pop(name, None)
+        return f"?{kept.urlencode()}" if kept else ""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -17,6 +17,7 @@ from notifications.models import OrderNotification
 
 from .delivery import what_happened
 from .desk import COUNTED_ROWS
+from .export import is_export
 from .filters import StateFilter
 
 
@@ -31,6 +32,10 @@ class DeliveredFilter(StateFilter):
         "month": gettext_lazy("Within 30 days"),
     }
 
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        self._at_most = None if is_export(request) else COUNTED_ROWS + 1
+        return super().queryset(request, queryset)
+
     def narrow(
         self, queryset: QuerySet[OrderNotification], state: str
     ) -> QuerySet[OrderNotification]:
@@ -44,7 +49,7 @@ class DeliveredFilter(StateFilter):
         # Found by their time, as many as a list can show: to look through the newest
         # messages for the few of today takes a look at all of them.
         latest = delivered.order_by("-processed_at").values("pk")
-        return queryset.filter(pk__in=latest[: COUNTED_ROWS + 1])
+        return queryset.filter(pk__in=latest[: self._at_most])
 
 
 class ReasonFilter(admin.SimpleListFilter):

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy
 from notifications.models import OrderNotification
 from notifications.models.notification import OrderNotificationQuerySet
 
-from .badge import Badge
 from .dates import CreatedFilter
 from .delivery import of_notification, what_happened
+from .delivery_export import DeliveryExport
 from .facts import with_facts
 from .filters import NotificationStateFilter
 from .message_filters import DeliveredFilter, ReasonFilter
@@ -60,7 +60,7 @@ class BareNotificationForm(ModelForm[OrderNotification]):
 
 
 @admin.register(OrderNotification)
-class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
+class OrderNotificationAdmin(DeliveryExport, RetryAdmin[OrderNotification]):
     add_words = gettext_lazy("New message without an order")
     add_form = BareNotificationForm
     list_display = [
@@ -108,10 +108,8 @@ class OrderNotificationAdmin(RetryAdmin[OrderNotification]):
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, notification: OrderNotification) -> SafeString:
-        if notification.processed:
-            # The time has a column of its own.
-            return Badge(tone="good", words=_("Delivered")).label()
-        return of_notification(notification).label()
+        # The time has a column of its own.
+        return of_notification(notification, with_time=False).label()
 
     @admin.display(description=gettext_lazy("State"))
     def state_and_reason(self, notification: OrderNotification) -> SafeString:

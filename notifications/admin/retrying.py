@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, PAGE_VAR
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -88,10 +87,7 @@ class RetryAdmin(DeskAdmin[M]):
     def retry_found_url(self, request: HttpRequest) -> str:
         """Return where everything is retried that the list of this request holds."""
         address = reverse(f"admin:{self._retry_name}_found")
-        kept = request.GET.copy()
-        for name in (PAGE_VAR, ALL_VAR, ERROR_FLAG):
-            kept.pop(name, None)
-        return f"{address}?{kept.urlencode()}" if kept else address
+        return address + self.kept_query(request)
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Retry one row, and go back to where the button was pressed."""

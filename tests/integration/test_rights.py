@@ -105,6 +105,7 @@ PAGES: dict[str, Page] = {
         change=WRITERS,
         delete=WRITERS,
     ),
+    "notifications_ordernotification_export": Page(get=STAFF, post=None),
     "notifications_ordernotification_retry": Page(get=None, post=WRITERS),
     "notifications_ordernotification_retry_found": Page(get=WRITERS, post=WRITERS),
     # --- the queues -------------------------------------------------------------------
