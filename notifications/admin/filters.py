@@ -114,7 +114,9 @@ class ConnectionFilter(StateFilter):
 
 def _many(state: str) -> str:
     """Return how many customers are in the state; more than 10,000 are not counted."""
-    found = Customer.objects.filter(CONNECTION_IS[state]).order_by()
+    # In the order of the state's own index: SQLite would else take another, and read
+    # nearly all rows.
+    found = Customer.objects.filter(CONNECTION_IS[state]).order_by("name", "pk")
     count = found[: COUNTED_ROWS + 1].count()
     return f"{COUNTED_ROWS}+" if count > COUNTED_ROWS else str(count)
 
