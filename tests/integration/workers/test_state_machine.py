@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 STORIES = settings(
-    max_examples=LONG or 15,
+    max_examples=LONG or 20,
     stateful_step_count=50,
     derandomize=not LONG,
     database=None,
