@@ -375,7 +375,7 @@ def test_a_new_customer_can_be_made_beside_the_choice(manager: Client) -> None:
 
 
 def test_the_timeline_tells_every_attempt(manager: Client) -> None:
-    made = order("1", connected(), failed_attempts_number=1)
+    made = order("1", connected(), failed_attempts_number=1, processed=True)
     notification = made.notifications.get()
     raw = "Bad Request: chat not found <i>"
     attempt(
