@@ -5,10 +5,11 @@ from django.contrib import admin
 from notifications.models import Order
 
 from .new_order import NewOrder
+from .order_import import OrderImporting
 from .order_page import OrderPage
 from .status_actions import StatusActions
 
 
 @admin.register(Order)
-class OrderAdmin(NewOrder, StatusActions, OrderPage):
+class OrderAdmin(OrderImporting, NewOrder, StatusActions, OrderPage):
     """Put together from the files that answer one question each."""

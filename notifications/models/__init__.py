@@ -7,6 +7,7 @@ from .customer import Customer
 from .customer_word import CustomerWord
 from .notification import OrderNotification, Parked
 from .order import Order, StaleOrder
+from .order_import import OrderImport
 from .past_invite import PastInvite
 from .status import OrderStatus
 from .telling import MessageChange
@@ -20,6 +21,7 @@ __all__ = [
     "DeliveryAttempt",
     "MessageChange",
     "Order",
+    "OrderImport",
     "OrderNotification",
     "OrderStatus",
     "Parked",

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import models, router, transaction
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 from .connection import CONNECTION_IS, Connection
@@ -92,6 +92,8 @@ class Customer(models.Model):
         ordering = ["name", "pk"]
         indexes = [
             models.Index(name="customer_by_name", fields=["name", "id"]),
+            # Telegram's usernames are the same in any letter case.
+            models.Index(Lower("tg_username"), name="customer_by_username"),
             # The list of each state, in the order in which lists are.
             *(
                 models.Index(

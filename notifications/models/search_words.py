@@ -21,8 +21,7 @@ def words_of(name: str, phone: str, username: str) -> set[str]:
     digits = _digits(phone)
     words = {*_split(name), *_split(username)}
     if digits:
-        national = _national(digits)
-        words |= {digits, national, _BACKWARDS + digits[::-1]}
+        words |= {digits, _national(digits), _BACKWARDS + digits[::-1]}
     return {word[:LONGEST] for word in words}
 
 
@@ -37,6 +36,11 @@ def terms_of(text: str) -> list[set[str]]:
             terms.append(_spellings(digits))
             text = text.replace(match[0], " ", 1)
     return terms + [{word[:LONGEST]} for word in _split(text)]
+
+
+def national_number(phone: str) -> str:
+    """Return the digits of a phone, of a Russian one without the +7 or 8."""
+    return _national(_digits(phone))
 
 
 def _spellings(digits: str) -> set[str]:

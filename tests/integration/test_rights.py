@@ -78,6 +78,11 @@ PAGES: dict[str, Page] = {
     ),
     "notifications_order_send_again": Page(get=WRITERS, post=WRITERS),
     "notifications_order_outlook": Page(get=WRITERS, post=None),
+    "notifications_order_import": Page(get=WRITERS, post=WRITERS),
+    "notifications_order_import_example": Page(get=WRITERS, post=None),
+    # Everybody's own: of another person's file they hear that there is none.
+    "notifications_order_import_page": Page(get=WRITERS, post=WRITERS),
+    "notifications_order_import_problems": Page(get=WRITERS, post=None),
     "notifications_order_retry": Page(get=None, post=WRITERS),
     "notifications_order_retry_found": Page(get=WRITERS, post=WRITERS),
     **of_model(

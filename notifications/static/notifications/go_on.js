@@ -1,4 +1,4 @@
 "use strict";
 
 // The next part of a long piece of work; without scripts its button does it.
-document.getElementById("retry-found").requestSubmit();
+document.getElementById("go-on").requestSubmit();
