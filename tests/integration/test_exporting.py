@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
+from asgiref.sync import sync_to_async
+from django.db import connection, connections
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -254,7 +255,9 @@ def test_under_asgi_it_comes_in_parts_beside_the_event_loop() -> None:
         client = AsyncClient()
         await client.aforce_login(user)
         response: Any = await client.get(ADDRESS)
-        return [part async for part in response.streaming_content]
+        received = [part async for part in response.streaming_content]
+        await sync_to_async(connections.close_all)()
+        return received
 
     def watch(execute: Any, *arguments: Any) -> Any:
         asked_by.add(threading.get_ident())
