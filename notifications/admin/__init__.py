@@ -9,6 +9,7 @@ from .customer import CustomerAdmin
 from .failures import failures_panel
 from .notification import OrderNotificationAdmin
 from .order import OrderAdmin
+from .people import PersonAdmin, RoleAdmin
 from .status import OrderStatusAdmin
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "OrderAdmin",
     "OrderNotificationAdmin",
     "OrderStatusAdmin",
+    "PersonAdmin",
+    "RoleAdmin",
 ]
 
 QueueAdmin.panels.append(failures_panel)

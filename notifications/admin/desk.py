@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
+from .scripts import FewScripts
 from .typed import ModelAdmin, ModelForm, Page, Paginator
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class CappedPaginator(Paginator[Any]):
         return list(self._found.values_list("pk", flat=True)[: COUNTED_ROWS + 1])
 
 
-class DeskAdmin(ModelAdmin[M]):
+class DeskAdmin(FewScripts, ModelAdmin[M]):
     """A list of the desk."""
 
     list_per_page = 50

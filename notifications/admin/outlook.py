@@ -25,7 +25,7 @@ def outlook(filled_in: Mapping[str, object]) -> SafeString:
     customer = customer_named(filled_in.get("customer"))
     number = str(filled_in.get("number") or "").strip()
     longest = Order._meta.get_field("number").max_length
-    reader = customer or Customer(name="", language="")
+    reader = customer or Customer(name="…", language="")
     order = Order(
         number=number[:longest],
         status=OrderStatus.initial(),
