@@ -6,7 +6,6 @@ see it, and who may press its buttons.
 
 import re
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +15,14 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import DEFAULT_DB_ALIAS
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import reverse
 from django.utils import timezone
 
 from django_workers.models import Claim, Queue, Worker
 from notifications.models import Customer, Order, OrderNotification, OrderStatus
 from notifications.models.notification import QUEUE_NAME
 from notifications.roles import MANAGER, OBSERVER, OPERATOR, grant
+from tests.support.pages import patterns
 
 pytestmark = pytest.mark.django_db
 
@@ -148,18 +148,6 @@ ONLY_REDIRECTS = {
 
 
 # --- the pages that there are ---------------------------------------------------------
-
-
-def patterns(
-    resolver: URLResolver | None = None, before: str = ""
-) -> Iterator[tuple[str, URLPattern]]:
-    """Yield every address of the project with its route."""
-    for pattern in (resolver or get_resolver()).url_patterns:
-        route = before + str(pattern.pattern)
-        if isinstance(pattern, URLPattern):
-            yield route, pattern
-        else:
-            yield from patterns(pattern, route)
 
 
 def names() -> set[str]:

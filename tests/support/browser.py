@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
@@ -39,7 +40,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def quiet_context(
-    browser: Browser, size: tuple[int, int] = WIDE
+    browser: Browser, size: tuple[int, int] = WIDE, **options: Any
 ) -> Iterator[BrowserContext]:
     """Yield a window of its own; a complaint of the browser fails the test.
 
@@ -47,7 +48,9 @@ def quiet_context(
     """
     width, height = size
     complaints: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": height})
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, **options
+    )
     context.set_default_timeout(10_000)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
     context.on(
@@ -62,4 +65,4 @@ def quiet_context(
         yield context
     finally:
         context.close()
-    assert complaints == []
+    assert complaints == [], complaints

@@ -47,6 +47,14 @@ class Desk:
         page.wait_for_url("**/admin/")
         return page
 
+    def fill_with_example(self) -> None:
+        """Put the example shop in place of the customers that there are."""
+        self.product.run_django(
+            "from tests.support import example_shop\n"
+            "Customer.objects.all().delete()\n"
+            f"example_shop.fill({LOGIN!r})\n"
+        )
+
     def make_failed(self, *numbers: str, customer: str = "Анна Смирнова") -> None:
         """Make orders whose messages were given up."""
         self.product.run_django(
