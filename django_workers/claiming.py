@@ -131,19 +131,23 @@ class Claimer:
             free_slots = min(free_slots, bucket.available)
             if not free_slots:
                 return Claimed(wait_seconds=bucket.seconds_to_next)
-        attempts = self._take_due(worker_id, free_slots, in_flight, now)
-        if bucket is not None and attempts:
-            self._save(row, bucket.take(len(attempts)))
+        held = self._read_held(worker_id, now)
+        attempts = self._take_due(worker_id, held, free_slots, in_flight)
+        if not attempts:
+            return Claimed(wait_seconds=EMPTY_HANDED_SECONDS)
         for attempt in attempts:
             attempt.epoch = row.pause_epoch
-        return Claimed(
-            attempts, wait_seconds=None if attempts else EMPTY_HANDED_SECONDS
-        )
+        if bucket is not None:
+            bucket = bucket.take(len(attempts))
+            self._save(row, bucket)
+        if len(attempts) < free_slots:
+            return Claimed(attempts, self._seconds_to_next_due(held, now))
+        # What the rate kept from being taken need not wait until a slot is free.
+        return Claimed(attempts, bucket.seconds_to_next if bucket else None)
 
     def _take_due(
-        self, worker_id: int, free_slots: int, in_flight: int, now: datetime
+        self, worker_id: int, held: _Held, free_slots: int, in_flight: int
     ) -> list[Attempt]:
-        held = self._read_held(worker_id, now)
         if held.stale:
             Claim.objects.using(self.using).filter(pk__in=held.stale).delete()
         if held.runs_alone:

@@ -277,6 +277,16 @@ def make_lone(queue, count):
     return parcels
 
 
+def test_a_claim_says_when_to_look_for_more_though_it_took_some(queue, worker):
+    due, held = make_parcels(2)
+    hold(queue, held, held_until=timezone.now() + timedelta(seconds=5))
+
+    claimed = claim(queue, worker, free=2)
+
+    assert keys(claimed) == [due.pk]
+    assert 4 < claimed.wait_seconds <= 5
+
+
 def test_a_lone_task_is_taken_alone(queue, worker):
     make_lone(queue, 2)
     make_parcels(5)
@@ -464,6 +474,16 @@ def test_a_rate_holds_for_all_workers_together():
 
     assert found[0] == 2
     assert sum(found[1:]) <= (time.monotonic() - started) * queue.rate
+
+
+def test_a_claim_that_used_up_all_tokens_says_when_the_next_is_there():
+    queue = Limited()
+    make_parcels(20)
+
+    claimed = claim(queue, make_worker(queue), free=10)
+
+    assert len(claimed.attempts) == 2
+    assert 0 < claimed.wait_seconds <= 1 / queue.rate
 
 
 def test_waiting_for_a_token_writes_nothing():

@@ -329,6 +329,17 @@ def test_a_postponed_row_of_a_plain_model_comes_back_on_time():
     assert Parcel.objects.get().failures == 0
 
 
+def test_a_rate_is_reached_though_each_task_takes_long():
+    queue = Gate()
+    queue.rate = 10.0
+    make_parcels(6)
+
+    with working(queue, concurrency=6, poll_seconds=60):
+        wait_until(lambda: len(queue.started) == 6, SOON, "six starts")
+        queue.open.set()
+        wait_until(all_done, what="the end")
+
+
 def test_polling_finds_what_nobody_told_of():
     queue = Recorded()
 
