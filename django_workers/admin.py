@@ -7,8 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db import router
-from django.db.models import Count, Model, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Count, Model, Q, QuerySet, Value
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -17,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from .database import storable
+from .database import database_now, storable
 from .health import count_live
 from .models import Claim, Queue, Worker
 from .pausing import resume_by_hand, stop_by_hand
@@ -82,7 +81,8 @@ class QueueAdmin(ReadOnlyAdmin[Queue]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Queue]:
         in_flight = Count("claims", filter=Q(claims__worker__isnull=False))
         queues = super().get_queryset(request).prefetch_related("workers")
-        return queues.annotate(seen_at=Now(), in_flight_count=in_flight)
+        now = Value(database_now(queues.db))
+        return queues.annotate(seen_at=now, in_flight_count=in_flight)
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, queue: Queue) -> str:
@@ -223,7 +223,8 @@ class WorkerAdmin(ReadOnlyAdmin[Worker]):
     exclude = ["heartbeat"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
-        return super().get_queryset(request).annotate(seen_at=Now())
+        workers = super().get_queryset(request)
+        return workers.annotate(seen_at=Value(database_now(workers.db)))
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, worker: Worker) -> str:

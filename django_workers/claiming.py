@@ -18,10 +18,9 @@ from .pacing import Bucket
 from .pausing import seconds_left, take_probe
 from .statements import is_registered, read_held_tasks, save_tokens
 from .task_queues import AbstractTaskQueue
-from .wakeup import announce
 
 # What a new claim says; the database has defaults for the rest.
-_COLUMNS = ("id", "queue_id", "task_id", "worker_id", "alone")
+_COLUMNS = ("id", "queue_id", "task_id", "worker_id", "claimed_at", "alone")
 # After a look saw a due task that another worker then took, or holds the lock for.
 EMPTY_HANDED_SECONDS = 0.05
 
@@ -127,38 +126,51 @@ class Claimer:
                 probe_epoch=row.pause_epoch if take_probe(row, now) else None
             )
         bucket = self._refill(row, now)
-        if bucket is not None:
-            free_slots = min(free_slots, bucket.available)
-            if not free_slots:
-                return Claimed(wait_seconds=bucket.seconds_to_next)
-        held = self._read_held(worker_id, now)
-        attempts = self._take_due(worker_id, held, free_slots, in_flight)
-        if not attempts:
-            return Claimed(wait_seconds=EMPTY_HANDED_SECONDS)
-        for attempt in attempts:
+        if bucket is None:
+            claimed = self._take_due(worker_id, free_slots, in_flight, now)
+        else:
+            most = min(free_slots, bucket.available)
+            claimed = self._take_due(worker_id, most, in_flight, now)
+            self._count(claimed, row, bucket)
+        for attempt in claimed.attempts:
             attempt.epoch = row.pause_epoch
-        if bucket is not None:
-            bucket = bucket.take(len(attempts))
+        return claimed
+
+    def _count(self, claimed: Claimed, row: Queue, bucket: Bucket) -> None:
+        """Take the tokens of what was claimed, and say when the next one is there."""
+        if claimed.attempts:
+            bucket = bucket.take(len(claimed.attempts))
             self._save(row, bucket)
-        if len(attempts) < free_slots:
-            return Claimed(attempts, self._seconds_to_next_due(held, now))
-        # What the rate kept from being taken need not wait until a slot is free.
-        return Claimed(attempts, bucket.seconds_to_next if bucket else None)
+        if claimed.wait_seconds is None:
+            claimed.wait_seconds = bucket.seconds_to_next
 
     def _take_due(
-        self, worker_id: int, held: _Held, free_slots: int, in_flight: int
-    ) -> list[Attempt]:
+        self, worker_id: int, most: int, in_flight: int, now: datetime
+    ) -> Claimed:
+        if not most:
+            return Claimed()
+        held = self._read_held(worker_id, now)
         if held.stale:
             Claim.objects.using(self.using).filter(pk__in=held.stale).delete()
+        attempts = self._take_some(worker_id, held, most, in_flight, now)
+        if not attempts:
+            return Claimed(wait_seconds=EMPTY_HANDED_SECONDS)
+        if len(attempts) == most:
+            return Claimed(attempts)
+        return Claimed(attempts, self._seconds_to_next_due(held, now))
+
+    def _take_some(
+        self, worker_id: int, held: _Held, most: int, in_flight: int, now: datetime
+    ) -> list[Attempt]:
         if held.runs_alone:
             return []
         if (found := self._find_lone(held)) is None:
-            return self._take(worker_id, self._select(held.blocked)[:free_slots])
+            return self._take(worker_id, self._select(held.blocked)[:most], now)
         if in_flight:
             return []
         claim, item = found
         Claim.objects.using(self.using).filter(pk=claim).delete()
-        return self._take(worker_id, [item], alone=True)
+        return self._take(worker_id, [item], now, alone=True)
 
     def _read_queue(self, *, lock: bool = False) -> Queue:
         queues = Queue.objects.using(self.using)
@@ -237,7 +249,12 @@ class Claimer:
         return self.queue.select_claimable(self.queue.read_startable(), blocked)
 
     def _take(
-        self, worker_id: int, items: Iterable[Model], *, alone: bool = False
+        self,
+        worker_id: int,
+        items: Iterable[Model],
+        now: datetime,
+        *,
+        alone: bool = False,
     ) -> list[Attempt]:
         # A join may name one task several times.
         different = {item.pk: item for item in items}
@@ -247,7 +264,7 @@ class Claimer:
         ]
         name = self.queue.queue_name
         rows = [
-            (attempt.key, name, str(attempt.pk), worker_id, alone)
+            (attempt.key, name, str(attempt.pk), worker_id, now, alone)
             for attempt in attempts
         ]
         insert_rows(Claim, _COLUMNS, rows, using=self.using)
@@ -264,17 +281,3 @@ class Claimer:
         seconds = (min(moments) - now).total_seconds()
         # A time that has passed and still brings nothing is not asked for in a rush.
         return seconds if seconds > 0 else EMPTY_HANDED_SECONDS
-
-
-def release_strangers(worker_id: int, using: str, known: Collection[UUID]) -> None:
-    """Give back this worker's claims that it does not know of.
-
-    A COMMIT may have been applied though its answer was lost on the way.
-    """
-    with write_transaction(using):
-        strangers = (
-            Claim.objects.using(using).filter(worker=worker_id).exclude(pk__in=known)
-        )
-        strangers.filter(alone=True).update(worker=None)
-        strangers.filter(alone=False).delete()
-        announce(using)

@@ -36,9 +36,9 @@ SELECT set_config('idle_in_transaction_session_timeout', '15s', true),
        set_config('statement_timeout', '60s', true)
 """
 LOCK_NOT_AVAILABLE = "55P03"
-# The server ended a transaction that stood still for too long, and the connection. The
-# driver tells of it as of a mistake of its own (InternalError).
-ENDED_BY_SERVER = ("25P03", "25P04")
+# What the driver tells of as of a mistake of its own (InternalError): the server ended
+# a transaction that stood still for too long, or is a replica that takes no writes yet.
+MAY_PASS = ("25P03", "25P04", "25006")
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def storable(text: str, length: int = 2000) -> str:
 
 def may_pass(error: Exception) -> bool:
     """Tell whether the same may succeed later: the database is away, busy or full."""
-    if getattr(error.__cause__, "sqlstate", None) in ENDED_BY_SERVER:
+    if getattr(error.__cause__, "sqlstate", None) in MAY_PASS:
         return True
     if not isinstance(error, OperationalError | InterfaceError):
         return False

@@ -179,8 +179,9 @@ def _send(name: str, signal: Signal, facts: Mapping[str, Any]) -> None:
     """Call the receivers; Django writes down the tracebacks of those that fail."""
     try:
         answers = signal.send_robust(sender=None, **facts)
-    except (SystemExit, KeyboardInterrupt) as error:
-        # It ends neither the process nor the others' chance to hear of the next event.
+    except BaseException as error:
+        # An exit or a cancellation ends neither the process nor the others' chance to
+        # hear of the next event.
         emit("receiver.failed", signal=name, receiver="one", error=repr(error))
         return
     for receiver, answer in answers:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from django.db import Error, connections
 from django.db.models import F
-from django.db.models.functions import Now
 
 from .connecting import prepare_connection
+from .database import database_now
 from .errors import TaskError
 from .models import Worker
 from .outcomes import Outcome, Success
@@ -101,8 +101,13 @@ class Heartbeat(threading.Thread):
     def register(self, pid: int) -> int:
         """Add this worker to the queue's live workers; return its id."""
         before = boot_seconds()
+        now = database_now(self.using)
         worker = Worker.objects.using(self.using).create(
-            queue_id=self.queue_name, host=socket.gethostname()[:255], pid=pid
+            queue_id=self.queue_name,
+            host=socket.gethostname()[:255],
+            pid=pid,
+            started_at=now,
+            heartbeat_at=now,
         )
         self._last_written = before
         self.worker_id = worker.pk
@@ -153,7 +158,7 @@ class Heartbeat(threading.Thread):
         workers = Worker.objects.using(self.using).filter(queue=self.queue_name)
         written = workers.filter(pk=own_id).update(
             heartbeat=F("heartbeat") + 1,
-            heartbeat_at=Now(),
+            heartbeat_at=database_now(self.using),
             handled=self.handled,
             failed=self.failed,
         )

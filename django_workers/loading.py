@@ -11,8 +11,8 @@ from django.db.models import CompositePrimaryKey
 
 from .task_queues import AbstractTaskQueue
 
-# What runs in the transactions of claim and settle.
-SETTLE_HOOKS = (
+# What the engine calls without awaiting an answer, mostly in short transactions.
+SYNCHRONOUS_HOOKS = (
     "get_pending_tasks_queryset",
     "exclude_cycled_failed_tasks",
     "process_task_error",
@@ -22,6 +22,8 @@ SETTLE_HOOKS = (
     "record_successes",
     "record_uncounted",
     "postpone",
+    "limit_in_flight",
+    "check_ready",
 )
 EXAMPLE = "For example: notifications.task_queues.task_queue"
 
@@ -128,12 +130,12 @@ def _unusable(queue: AbstractTaskQueue, error: Exception) -> CommandError:
 
 
 def _check_hooks(queue: AbstractTaskQueue) -> None:
-    for name in SETTLE_HOOKS:
+    for name in SYNCHRONOUS_HOOKS:
         if inspect.iscoroutinefunction(getattr(queue, name)):
             raise CommandError(
-                f"{type(queue).__name__}.{name} is `async def`; it runs in a short "
-                "transaction and must be `def`. Only handle_task and probe may be "
-                "async."
+                f"{type(queue).__name__}.{name} is `async def` and must be `def`: "
+                "it is called where nothing is awaited. Only handle_task, probe and "
+                "aclose may be async."
             )
     if isinstance(queue.model._meta.pk, CompositePrimaryKey):
         raise CommandError(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.utils import strip_quotes
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -43,7 +44,7 @@ class NotifyOnInsert(Operation):
         if table is None:
             return
         quoted = schema_editor.quote_name(table)
-        trigger = schema_editor.quote_name(f"{table}_notify")
+        trigger = _quoted_name_of_trigger(table, schema_editor)
         schema_editor.execute(
             f"CREATE OR REPLACE FUNCTION {FUNCTION}() RETURNS trigger AS $$ BEGIN "
             f"PERFORM pg_notify('{CHANNEL}', TG_TABLE_NAME); RETURN NULL; "
@@ -66,7 +67,7 @@ class NotifyOnInsert(Operation):
         table = self._table(app_label, schema_editor, from_state)
         if table is None:
             return
-        trigger = schema_editor.quote_name(f"{table}_notify")
+        trigger = _quoted_name_of_trigger(table, schema_editor)
         quoted = schema_editor.quote_name(table)
         schema_editor.execute(f"DROP TRIGGER {trigger} ON {quoted}", params=None)
 
@@ -91,3 +92,8 @@ class NotifyOnInsert(Operation):
     @property
     def migration_name_fragment(self) -> str:
         return f"notify_on_insert_{self.model_name.lower()}"
+
+
+def _quoted_name_of_trigger(table: str, schema_editor: BaseDatabaseSchemaEditor) -> str:
+    # Django takes names of tables that are quoted already.
+    return schema_editor.quote_name(f"{strip_quotes(table)}_notify")

@@ -4,12 +4,14 @@ import os
 from collections.abc import Callable, Collection
 from uuid import UUID
 
-from .claiming import release_strangers
-from .database import DatabaseThread, write_transaction
+from django.db import OperationalError
+
+from .database import DatabaseThread, is_lock_timeout, write_transaction
 from .events import emit
 from .heartbeat import Heartbeat
-from .models import Queue
+from .models import Claim, Queue
 from .task_queues import AbstractTaskQueue
+from .wakeup import announce
 
 
 class Presence:
@@ -74,9 +76,34 @@ class Presence:
         """After trouble, give back the claims of this worker that it does not know."""
         if self.database.had_trouble:
             self.database.had_trouble = False
-            await self.database(
+            is_done = await self.database(
                 release_strangers, self.worker_id, self.queue.database, known
             )
+            # Not yet: what has finished meanwhile is settled first.
+            self.database.had_trouble |= not is_done
 
     async def leave(self) -> None:
         await self.database(self.heartbeat.unregister)
+
+
+def release_strangers(worker_id: int, using: str, known: Collection[UUID]) -> bool:
+    """Give back this worker's claims that it does not know of.
+
+    A COMMIT may have been applied though its answer was lost on the way. The server may
+    even be at it still, and hold the queue's row meanwhile: when that takes long, this
+    returns False, and is to be called again.
+    """
+    try:
+        with write_transaction(using):
+            queues = Queue.objects.using(using).filter(workers=worker_id)
+            queues.select_for_update(of=("self",), no_key=True).first()
+            claims = Claim.objects.using(using).filter(worker=worker_id)
+            strangers = claims.exclude(pk__in=known)
+            strangers.filter(alone=True).update(worker=None)
+            strangers.filter(alone=False).delete()
+            announce(using)
+    except OperationalError as error:
+        if not is_lock_timeout(error):
+            raise
+        return False
+    return True

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Literal
 
 from django.db.models import Count, Q
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from .clock import local_time
 from .database import database_now
 from .health import count_live
 from .models import Claim, Queue, Worker
@@ -70,7 +70,7 @@ def worker_state(worker: Worker, now: datetime) -> str:
 
 def moment(time: datetime) -> str:
     """Return a time as the pages of queues write it."""
-    return date_format(timezone.localtime(time), "j b, H:i:s")
+    return date_format(local_time(time), "j b, H:i:s")
 
 
 def describe(queue: Queue, using: str) -> Mapping[str, object]:

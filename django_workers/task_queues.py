@@ -78,7 +78,8 @@ class AbstractTaskQueue(ABC):
     def limit_in_flight(self) -> int | None:
         """Return how many tasks one worker may run at once for now; None: all it can.
 
-        Asked before each claim: a queue in trouble may send one task ahead.
+        Asked on the event loop before each claim, so it must answer from memory: a
+        queue in trouble may send one task ahead.
         """
         return None
 

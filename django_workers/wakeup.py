@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from django.db import Error, connections
+from django.db.backends.utils import strip_quotes
 
 from .connecting import prepare_connection
 from .events import emit
@@ -38,7 +39,8 @@ class Watcher(threading.Thread):
     def __init__(self, using: str, table: str, notify: Callable[[], None]) -> None:
         super().__init__(name="watcher", daemon=True)
         self.using = using
-        self.table = table
+        # Django takes names that are quoted already; the server tells the bare one.
+        self.table = strip_quotes(table)
         self._notify = notify
         self._ended = threading.Event()
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from django_workers import PauseQueue, PostponeTask, Success, TaskError
-from django_workers.claiming import Claimer, WorkerEvictedError, release_strangers
+from django_workers.claiming import Claimer, WorkerEvictedError
 from django_workers.database import database_now
 from django_workers.heartbeat import DEAD_AFTER_BEATS, Heartbeat
 from django_workers.models import Claim, Queue, Worker
@@ -37,6 +37,7 @@ from django_workers.pausing import (
     settle_probe,
     stop_by_hand,
 )
+from django_workers.presence import release_strangers
 from django_workers.reaping import reap
 from django_workers.settling import Settler
 from tests.shop.task_queues import AsyncQueue

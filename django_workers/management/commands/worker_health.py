@@ -11,8 +11,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, connections
-from django.utils import timezone
 
+from django_workers.clock import local_time
 from django_workers.health import Health, Problem, can_tell_age, examine
 from django_workers.loading import explain_database_error, load_queue
 from django_workers.task_queues import AbstractTaskQueue
@@ -141,4 +141,4 @@ def _as_json(health: Health) -> str:
 
 
 def _time(moment: Any) -> str:
-    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return f"{local_time(moment):%Y-%m-%d %H:%M:%S %Z}".strip()

@@ -11,8 +11,9 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from django_workers.claiming import Claimer, WorkerEvictedError, release_strangers
+from django_workers.claiming import Claimer, WorkerEvictedError
 from django_workers.models import Claim, Queue, Worker
+from django_workers.presence import release_strangers
 from tests.shop.models import Customs, Letter, Parcel, Tin
 from tests.shop.task_queues import LetterQueue, PlainQueue, TinQueue
 from tests.support.workers import (
@@ -412,12 +413,37 @@ def test_claims_that_a_worker_does_not_know_are_given_back(queue, worker):
     others = hold(queue, Parcel(pk=10**6), worker=make_worker(queue))
     assert first.pk == lone.pk
 
-    release_strangers(worker.pk, "default", [kept.pk])
+    assert release_strangers(worker.pk, "default", [kept.pk])
 
     assert set(Claim.objects.filter(worker__isnull=False)) == {kept, others}
     given_back = Claim.objects.get(worker=None)
     assert (given_back.task_id, given_back.alone) == (str(lone.pk), True)
     assert keys(claim(queue, make_worker(queue))) == [lone.pk]
+
+
+def test_a_commit_that_is_still_under_way_at_the_server_leaves_no_claim_behind(
+    queue, worker
+):
+    """The worker lost its connection; the server still writes what came over it."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no server")
+    (parcel,) = make_parcels(1)
+    is_claimed, is_committed = threading.Event(), threading.Event()
+
+    def claim_slowly():
+        with transaction.atomic():
+            Queue.objects.select_for_update(no_key=True).get(pk=queue.queue_name)
+            hold(queue, parcel, worker=worker)
+            is_claimed.set()
+            is_committed.wait(1)
+
+    lost = in_thread(claim_slowly)
+    assert is_claimed.wait(5)
+    assert release_strangers(worker.pk, "default", [])
+    is_committed.set()
+    lost.join()
+
+    assert not Claim.objects.exists()
 
 
 def test_a_claimer_that_cannot_lock_the_queue_lets_settling_go_first(queue, worker):
@@ -427,6 +453,7 @@ def test_a_claimer_that_cannot_lock_the_queue_lets_settling_go_first(queue, work
 
     with locked_database():
         claimed = claim(queue, worker)
+        assert not release_strangers(worker.pk, "default", [])
 
     assert claimed.wait_seconds is not None
     assert not claimed.attempts

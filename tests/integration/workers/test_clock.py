@@ -9,21 +9,33 @@ import random
 import threading
 from collections import Counter
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db.models import DateTimeField, F
 
 from django_workers import PauseQueue, PostponeTask
 from django_workers.claiming import Claimer
+from django_workers.health import examine
+from django_workers.heartbeat import Heartbeat
+from django_workers.inserting import _plan
 from django_workers.models import Claim, Queue
 from django_workers.models import Worker as WorkerRow
 from django_workers.pausing import settle_probe, stop_by_hand
+from django_workers.queue_page import moment
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue
 from tests.support.settling import claim_all, ended, seconds_until, settle
 from tests.support.waiting import wait_until
-from tests.support.workers import has_no_claims, in_thread, make_worker, working
+from tests.support.workers import (
+    has_no_claims,
+    in_thread,
+    make_queue,
+    make_worker,
+    working,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -165,6 +177,52 @@ def test_a_prober_that_died_is_followed_though_the_clock_was_set(
     set_clock(seconds)
 
     assert look(queue, worker).probe_epoch == 1
+
+
+@pytest.fixture
+def naive_times(settings):
+    """Have the project use times without a zone, far to the west of UTC."""
+    _plan.cache_clear()
+    settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
+    yield
+    _plan.cache_clear()
+
+
+def test_a_hold_lasts_in_a_project_without_time_zones(naive_times, queue):
+    worker = make_worker(queue)
+    Parcel.objects.create()
+    (attempt,) = claim_all(queue, worker)
+    settle(queue, ended(attempt, PostponeTask(60)))
+
+    claimed = look(queue, worker)
+
+    assert not claimed.attempts
+    assert 50 < claimed.wait_seconds <= 60
+
+
+def test_a_worker_is_seen_alive_in_a_project_without_time_zones(naive_times, queue):
+    make_queue(queue)
+    heartbeat = Heartbeat(queue.queue_name, "default", 2.0, lambda dead: None)
+
+    heartbeat.register(pid=1)
+    assert examine(queue).live_workers == 1
+    heartbeat.beat()
+    assert examine(queue).live_workers == 1
+
+
+def test_times_are_told_in_a_project_without_time_zones(naive_times, queue):
+    stop_by_hand(queue.queue_name, "default", by="anna")
+    stopped_at = Queue.objects.get().stopped_at
+    assert stopped_at is not None
+    said = StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command(
+            "worker_health", "tests.shop.task_queues.async_parcels", stdout=said
+        )
+
+    assert f"since {stopped_at:%Y-%m-%d %H:%M:%S}." in said.getvalue()
+    assert f"{stopped_at:%H:%M:%S}" in moment(stopped_at)
 
 
 @BOTH_WAYS

@@ -168,6 +168,26 @@ def test_a_transaction_that_the_server_ended_meanwhile_is_tried_again():
     assert thread.had_trouble
 
 
+def test_a_server_that_takes_no_writes_for_now_is_tried_again():
+    """After a failover it may be a replica that has not taken over yet."""
+    if connection.vendor != "postgresql":
+        pytest.skip("a file has no replicas")
+    attempts = []
+
+    def write():
+        attempts.append(1)
+        if len(attempts) == 1:
+            with connections["default"].cursor() as cursor:
+                cursor.execute("SET default_transaction_read_only TO on")
+        with write_transaction("default"):
+            Queue.objects.create(name="written")
+
+    run(write)
+
+    assert len(attempts) == 2
+    assert Queue.objects.exists()
+
+
 def is_connected(backend):
     with other_client() as client:
         found = client.execute(

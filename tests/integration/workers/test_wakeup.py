@@ -5,11 +5,13 @@ import time
 from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, models, transaction
+from django.db.migrations.state import ModelState, ProjectState
 
-from django_workers.claiming import release_strangers
 from django_workers.models import Claim
 from django_workers.models import Worker as WorkerRow
+from django_workers.operations import NotifyOnInsert
+from django_workers.presence import release_strangers
 from django_workers.reaping import reap
 from django_workers.wakeup import Watcher, announce
 from tests.shop.models import Parcel
@@ -71,6 +73,38 @@ def test_an_insert_of_the_plain_driver_is_noticed(news):
         client.execute("INSERT INTO shop_parcel DEFAULT VALUES")
 
     wait_until(lambda: news, what="the news")
+
+
+def test_a_table_whose_name_is_quoted_tells_too():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's workers notice any commit by themselves")
+    operation, state = NotifyOnInsert("Crate"), ProjectState()
+    state.add_model(
+        ModelState(
+            "shop",
+            "Crate",
+            [("id", models.AutoField(primary_key=True))],
+            {"db_table": '"Crate"'},
+        )
+    )
+    noticed = []
+    watcher = Watcher("default", '"Crate"', lambda: noticed.append(1))
+    crate = state.apps.get_model("shop", "Crate")
+    with connection.schema_editor() as editor:
+        editor.create_model(crate)
+        operation.database_forwards("shop", editor, state, state)
+    try:
+        watcher.start()
+        wait_until(lambda: noticed, what="the first look")
+        quiet(noticed)
+        with connection.cursor() as cursor:
+            cursor.execute('INSERT INTO "Crate" DEFAULT VALUES')
+        wait_until(lambda: noticed, what="the news")
+    finally:
+        watcher.close()
+        with connection.schema_editor() as editor:
+            operation.database_backwards("shop", editor, state, state)
+            editor.delete_model(crate)
 
 
 def test_what_is_not_committed_is_no_news(news):
