@@ -233,8 +233,12 @@ class OrderNotificationQueue(AbstractTaskQueue):
             _move_chat(attempt.item, ending.new_chat_id)
 
     def postpone(self, queryset_item: OrderNotification, until: datetime) -> bool:
-        same = OrderNotification.objects.filter(pk=queryset_item.pk)
-        same.update(next_attempt_at=until)
+        # One that replaced it while it was sent waits in its place.
+        unfinished = OrderNotification.objects.unfinished().order_by("pk")
+        of_chat = unfinished.filter(tg_user_id=queryset_item.tg_user_id)
+        first = of_chat.values_list("pk", flat=True).first()
+        waiting = OrderNotification.objects.filter(pk__in={queryset_item.pk, first})
+        waiting.update(next_attempt_at=until)
         return True
 
 

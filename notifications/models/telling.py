@@ -17,6 +17,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from notifications.messages import text_about
+from notifications.verdicts import FLOOD
 
 from .customer import Customer
 from .notification import OrderNotification, Parked
@@ -107,10 +108,19 @@ def _tell_anew(
             return MessageChange.TOO_LATE
         return MessageChange.DROPPED if waiting else MessageChange.NONE
     _drop(waiting, Parked.SUPERSEDED, using=using)
-    OrderNotification.about(order, customer).save(using=using)
+    message = OrderNotification.about(order, customer)
+    if waiting is not None and _waits_for_telegram(waiting, message.tg_user_id):
+        message.next_attempt_at = waiting.next_attempt_at
+    message.save(using=using)
     if waiting is None or is_being_sent:
         return MessageChange.MADE
     return MessageChange.REPLACED
+
+
+def _waits_for_telegram(notification: OrderNotification, chat_id: int) -> bool:
+    """Tell whether Telegram asked this chat to wait when it was last sent to."""
+    is_flooded = notification.last_error_code == FLOOD
+    return is_flooded and notification.tg_user_id == chat_id
 
 
 def _tell_what_is_untold(

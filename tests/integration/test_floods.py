@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.db.models import Sum
+from django.utils import timezone
 
 from bot.local_telegram import Entry
 from django_workers import PauseQueue, PostponeTask
 from django_workers.models import Queue
-from notifications.models import DeliveryAttempt, OrderNotification
+from notifications.models import Customer, DeliveryAttempt, Order, OrderNotification
+from notifications.orders import change_status
 from notifications.task_queues import OrderNotificationQueue
 from tests.support.sending import (
     finish,
@@ -125,6 +128,50 @@ def test_one_chat_s_wait_keeps_only_that_chat(telegram):
     assert sent_to(telegram, IVAN)[-1].finished < sent_to(telegram, ANNA)[1].started
     numbers = [e.text.split()[-1] for e in sent_to(telegram, ANNA) if e.code == 200]
     assert numbers == sorted(numbers, key=int)
+
+
+def flooded_order(telegram: RunningTelegram) -> Order:
+    telegram.add_fault("flood", chat_id=ANNA, times=1, retry_after=1, holds_chat=True)
+    customer = Customer.objects.create(
+        name="Анна", tg_user_id=ANNA, started_at=timezone.now()
+    )
+    return Order.objects.create(number="42", customer=customer)
+
+
+def test_a_message_that_replaces_a_waiting_one_waits_in_its_place(telegram):
+    with sending():
+        order = flooded_order(telegram)
+        wait_until(DeliveryAttempt.objects.exists, what="the wait")
+        change_status(order.pk, "paid")
+        finish_all()
+
+    assert_nobody_was_asked_early(telegram.ledger())
+    assert [entry.code for entry in telegram.ledger()] == [429, 200]
+
+
+def test_a_message_that_replaces_one_in_flight_waits_as_that_was_told(telegram):
+    queue = OrderNotificationQueue()
+    order = flooded_order(telegram)
+    (attempt,) = claim_all(queue, make_worker(queue))
+    change_status(order.pk, "paid")
+
+    settle(queue, ended(attempt, PostponeTask(30, "flood")))
+
+    (replacement,) = OrderNotification.objects.unfinished()
+    assert seconds_until(replacement.next_attempt_at) > 29
+
+
+def test_a_message_to_another_chat_does_not_wait_for_the_first(telegram):
+    order = flooded_order(telegram)
+    OrderNotification.objects.update(
+        last_error_code="flood", next_attempt_at=timezone.now() + timedelta(hours=1)
+    )
+    order.customer = Customer.objects.create(
+        name="Иван", tg_user_id=IVAN, started_at=timezone.now()
+    )
+    order.save()
+    with sending():
+        wait_until(lambda: sent_to(telegram, IVAN), what="the message")
 
 
 def test_a_flood_that_is_made_to_count_is_waited_for_all_the_same(telegram, settings):
