@@ -23,7 +23,7 @@ from django_workers.inserting import insert_rows
 from django_workers.keys import among
 
 from .models import Customer, DeliveryAttempt, OrderNotification, Parked
-from .verdicts import BLOCKED, ENDED_BY_START, FLOOD, UNCERTAIN_CODES
+from .verdicts import BLOCKED, ENDED_BY_START, FLOOD, NOT_TELEGRAM, UNCERTAIN_CODES
 
 # The process or the connection ended in the middle: it may have been delivered.
 CUT_OFF = frozenset({WorkerLost.reason_code, "timeout", "interrupted"})
@@ -99,10 +99,15 @@ def record_uncounted(
         "last_error_code": ending.reason_code,
         "last_error": storable(ending.description),
     }
-    if isinstance(ending, PauseQueue) and ending.reason_code == FLOOD:
-        # The queue may be pausing already, and for a shorter time than this chat has
-        # to wait.
-        changes["next_attempt_at"] = _in(ending.delay)
+    if isinstance(ending, PauseQueue):
+        if ending.reason_code == FLOOD:
+            # The queue may be pausing already, and for a shorter time than this chat
+            # has to wait.
+            changes["next_attempt_at"] = _in(ending.delay)
+        elif _may_be_its_own_fault(ending.reason_code):
+            # Behind all others that are due: were it first again after each pause, one
+            # bad message could stop the queue for ever.
+            changes["next_attempt_at"] = Now()
     OrderNotification.objects.filter(pk=attempt.task_id).update(**changes)
     _hold_if_uncertain(attempt.task_id, ending.reason_code)
 
@@ -110,6 +115,10 @@ def record_uncounted(
 def may_have_arrived(reason_code: str) -> bool:
     """Whether the customer may have the message after an attempt that ended so."""
     return reason_code in CUT_OFF or reason_code in UNCERTAIN_CODES
+
+
+def _may_be_its_own_fault(reason_code: str) -> bool:
+    return may_have_arrived(reason_code) or reason_code == NOT_TELEGRAM
 
 
 def _hold_if_uncertain(pk: Any, reason_code: str) -> None:

@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ from .judging import judge
 from .models import Customer, OrderNotification
 from .models.notification import UNFINISHED
 from .telegram import BotApiClient
-from .verdicts import Kind, Verdict
+from .verdicts import NOT_TELEGRAM, Kind, Verdict
 from .weather import Weather
 
 logger = logging.getLogger("notifications")
@@ -50,7 +51,7 @@ _NOT_SILENCED = ~Exists(
     )
 )
 _DUE = Q(next_attempt_at__lte=Now())
-_NOT_NEEDED_TO_SEND = ("created_at", "processed_at", "last_error_code", "last_error")
+_NOT_NEEDED_TO_SEND = ("created_at", "processed_at", "last_error")
 
 
 class DeliveryError(TaskError):
@@ -143,28 +144,39 @@ class OrderNotificationQueue(AbstractTaskQueue):
         if verdict.kind is Kind.ACCEPTED:
             self._weather.clear_up()
             return verdict.message_id
-        raise self._ending(verdict, queryset_item.tg_user_id)
+        raise self._ending(verdict, queryset_item)
 
-    def _ending(self, verdict: Verdict, chat_id: int) -> Exception:
+    def _ending(self, verdict: Verdict, notification: OrderNotification) -> Exception:
         """Return what a send that was not accepted means for its row and the queue."""
         if verdict.kind is Kind.MIGRATED and verdict.migrate_to_chat_id is not None:
-            return ChatMigrated(verdict, verdict.migrate_to_chat_id)
+            return self._move(verdict, verdict.migrate_to_chat_id, notification)
         if settings.NOTIFICATIONS_COUNT_EVERY_FAILURE:
             return DeliveryError(verdict)
         if verdict.kind is Kind.UNCERTAIN:
             self._weather.uncertain_in_a_row += 1
             if not self._weather.is_on_trial:
                 return DeliveryError(verdict)
-        if verdict.reason_code == "not_telegram" and self._weather.has_passed_probe:
-            # Telegram is there, yet somebody else answers for this message.
+        if verdict.reason_code == NOT_TELEGRAM and self._weather.is_message_to_blame():
             return DeliveryError(verdict)
         if verdict.kind is Kind.REFUSED:
             self._weather.clear_up()
             return DeliveryError(verdict)
-        if verdict.kind is Kind.FLOOD and not self._weather.is_flood_general(chat_id):
+        if verdict.kind is Kind.FLOOD and not self._weather.is_flood_general(
+            notification.tg_user_id
+        ):
             delay = _flood_delay(verdict)
             return PostponeTask(delay, verdict.reason_code, verdict.description)
         return self._pause(verdict)
+
+    def _move(
+        self, verdict: Verdict, new_chat_id: int, notification: OrderNotification
+    ) -> Exception:
+        self._weather.clear_up()
+        if notification.last_error_code == verdict.reason_code:
+            # It has just been moved. To be sent on and on is a refusal, or we would
+            # run in circles.
+            return DeliveryError(replace(verdict, reason_code="group_upgraded"))
+        return ChatMigrated(verdict, new_chat_id)
 
     def _pause(self, verdict: Verdict) -> PauseQueue:
         match verdict.kind:
@@ -174,7 +186,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
                 self._complain_of_token(verdict)
                 delay = timedelta(seconds=settings.NOTIFICATIONS_TOKEN_PAUSE)
             case _:
-                delay = timedelta(seconds=self._weather.next_outage_pause())
+                delay = timedelta(seconds=self._weather.outage_pause)
         return PauseQueue(delay, verdict.reason_code, verdict.description)
 
     def _complain_of_token(self, verdict: Verdict) -> None:
@@ -190,11 +202,11 @@ class OrderNotificationQueue(AbstractTaskQueue):
 
     async def probe(self) -> None:
         """Pass when Telegram answers and knows the token."""
+        self._weather.probes += 1
         verdict = judge(await self._get_client().get_me())
         if verdict.kind is not Kind.ACCEPTED:
             raise self._pause(verdict)
-        self._weather.has_passed_probe = True
-        self._weather.token_is_rejected = False
+        self._weather.pass_probe()
 
     def _get_client(self) -> BotApiClient:
         """Return the worker's one client; it belongs to the loop that asks first."""

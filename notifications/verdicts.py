@@ -194,6 +194,8 @@ NOBODY_ANSWERED: Final = {
 
 # Telegram asked to wait.
 FLOOD: Final = "flood"
+# Somebody else answered in its place.
+NOT_TELEGRAM: Final = "not_telegram"
 # The customer has blocked the bot.
 BLOCKED: Final = "blocked_by_user"
 # Refusals that end when the customer presses Start or unblocks the bot.

@@ -1,5 +1,6 @@
 """Notifications on their way: a real worker, a real database, the local Telegram."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from django_workers.models import Queue
 from notifications.customers import TelegramChat, press_start, unsubscribe
 from notifications.models import Customer, DeliveryAttempt, OrderNotification
 from notifications.task_queues import OrderNotificationQueue
+from tests.support.raw_server import Peer, RawServer, answer
 from tests.support.sending import (
     finish,
     is_done,
@@ -245,6 +247,34 @@ def test_a_group_that_became_a_supergroup_gets_its_message_at_once(telegram):
     assert notification.processed
     assert notification.tg_user_id == supergroup
     assert notification.failed_attempts_number == 0
+
+
+def test_groups_that_name_each_other_are_asked_no_more_than_three_times(
+    telegram, settings
+):
+    """Each is said to have become the other: nobody may run in circles for ever."""
+
+    async def send_on(peer: Peer) -> None:
+        while True:
+            chat_id = json.loads(await peer.read_request())["chat_id"]
+            body = {
+                "ok": False,
+                "error_code": 400,
+                "description": "group chat was upgraded to a supergroup chat",
+                "parameters": {"migrate_to_chat_id": -3 - chat_id},
+            }
+            page = json.dumps(body).encode()
+            await peer.send(answer(page, status="400 Bad Request"))
+
+    with RawServer(send_on) as server:
+        settings.TG_API_URL = server.url
+        with sending():
+            notification = notify(-1)
+            finish(notification)
+
+    assert notification.is_given_up
+    assert notification.last_error_code == "group_upgraded"
+    assert notification.attempts.filter(counted=True).count() == 3
 
 
 def test_a_customer_who_said_stop_gets_nothing_until_they_start_again(telegram):

@@ -1,6 +1,7 @@
 """Telegram is away while a thousand wait: no attempts are used up, nothing is lost."""
 
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,7 +13,14 @@ from django.urls import reverse
 from bot.local_telegram import Entry
 from django_workers.models import Queue
 from notifications.models import DeliveryAttempt, OrderNotification
-from tests.support.sending import finish_all, notify, notify_all, point_to, sending
+from tests.support.sending import (
+    finish,
+    finish_all,
+    notify,
+    notify_all,
+    point_to,
+    sending,
+)
 from tests.support.telegram import RunningTelegram
 from tests.support.waiting import wait_until
 
@@ -69,7 +77,7 @@ OUTAGES: list[tuple[Callable[..., Callable[[], None]], int]] = [
 
 
 def pauses_begun() -> int:
-    return Queue.objects.get().pause_epoch
+    return Queue.objects.values_list("pause_epoch", flat=True).first() or 0
 
 
 def delivered() -> int:
@@ -190,3 +198,100 @@ def test_a_rejected_token_is_told_in_the_log_once_and_in_the_admin(
     assert "rejects the bot's token" in complaints[0]
     assert telegram.token not in caplog.text
     assert delivered() == 1
+
+
+def is_paused() -> bool:
+    return Queue.objects.filter(paused_until__isnull=False).exists()
+
+
+def has_paused(times: int) -> bool:
+    return pauses_begun() >= times
+
+
+def pauses_told(caplog: pytest.LogCaptureFixture) -> list[float]:
+    return [float(told) for told in re.findall(r"pauses for ([\d.]+) s", caplog.text)]
+
+
+def test_however_many_fail_at_once_the_first_pause_is_the_shortest(
+    telegram, settings, caplog
+):
+    settings.NOTIFICATIONS_OUTAGE_PAUSES = [0.1, 300]
+    notify_all(telegram.add_started_users(CONCURRENCY))
+    telegram.go_down()
+    with sending(concurrency=CONCURRENCY):
+        wait_until(lambda: pauses_told(caplog), what="the pause")
+
+    assert pauses_told(caplog)[0] == 0.1
+
+
+def test_the_pauses_of_an_outage_grow_and_the_next_one_begins_anew(
+    telegram, settings, caplog
+):
+    settings.NOTIFICATIONS_OUTAGE_PAUSES = [0.1, 0.2, 0.3]
+    with sending(concurrency=CONCURRENCY):
+        for _ in range(2):
+            caplog.clear()
+            telegram.go_down()
+            notify_all(telegram.add_started_users(5))
+            wait_until(lambda: len(pauses_told(caplog)) >= 4, what="four pauses")
+            assert pauses_told(caplog)[:4] == [0.1, 0.2, 0.3, 0.3]
+            telegram.come_back()
+            finish_all()
+
+
+def test_workers_that_start_during_an_outage_use_up_no_attempts(telegram):
+    notify_all(telegram.add_started_users(40))
+    rule = telegram.add_fault("server_error", code=500)
+    with sending(concurrency=CONCURRENCY):
+        wait_until(is_paused, what="the pause")
+    for _ in range(3):
+        next_one = partial(has_paused, pauses_begun() + 1)
+        with sending(concurrency=CONCURRENCY):
+            wait_until(next_one, what="a new pause")
+    telegram.remove_fault(rule)
+    with sending(concurrency=CONCURRENCY):
+        finish_all()
+
+    assert used_up() <= COUNTED_BEFORE_PAUSE
+
+
+def test_messages_that_telegram_chokes_on_do_not_keep_the_others(telegram):
+    choking = telegram.add_started_users(2 * COUNTED_BEFORE_PAUSE)
+    for chat in choking:
+        telegram.add_fault("server_error", chat_id=chat)
+    notify_all(choking)
+    others = notify_all(telegram.add_started_users(3))
+    with sending(concurrency=1):
+        finish(*others)
+        # Each of the others ends the trial, so that these are counted again.
+        while OrderNotification.objects.unfinished().exists():
+            finish(*notify_all([others[0].tg_user_id]))
+
+    given_up = OrderNotification.objects.given_up().values_list("tg_user_id", flat=True)
+    assert set(given_up) == set(choking)
+
+
+def test_who_answers_in_telegram_s_place_uses_up_one_attempt_for_each_passed_probe(
+    telegram,
+):
+    rule = telegram.add_fault("server_error", code=302, html=True)
+    notify_all(telegram.add_started_users(60))
+    with sending(concurrency=CONCURRENCY):
+        wait_until(lambda: pauses_begun() > 3, what="pauses")
+        telegram.remove_fault(rule)
+        finish_all()
+
+    assert delivered() == 60
+    assert 1 <= used_up() <= len(telegram.ledger(method="getMe"))
+
+
+def test_a_message_for_which_somebody_else_answers_is_given_up(telegram):
+    bad, good = telegram.add_started_users(2)
+    telegram.add_fault("server_error", chat_id=bad, code=302, html=True)
+    hopeless, fine = notify_all([bad, good])
+    with sending(concurrency=1):
+        finish(fine, hopeless)
+
+    assert fine.processed
+    assert hopeless.is_given_up
+    assert hopeless.last_error_code == "not_telegram"
