@@ -35,11 +35,11 @@ class Settler:
         """Record all outcomes and give up their claims.
 
         When the queue's own code fails, each outcome is settled alone, and one that
-        still fails is parked with its error. May be called again with the same
-        outcomes when the database was lost on the way.
+        still fails is parked with its error. To settle an outcome twice changes
+        nothing, so the same ones may be given again.
 
         Raises:
-            Error: one that may pass; nothing was recorded, try again.
+            Error: one that may pass; some are not recorded, try again with all.
         """
         try:
             self._settle(outcomes)
