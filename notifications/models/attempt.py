@@ -1,6 +1,7 @@
 """What happened each time a notification was sent: the manager's timeline."""
 
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from .notification import OrderNotification
@@ -51,4 +52,4 @@ class DeliveryAttempt(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.started_at:%H:%M:%S} {self.get_outcome_display()}"
+        return f"{localtime(self.started_at):%H:%M:%S} {self.get_outcome_display()}"
