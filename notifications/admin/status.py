@@ -74,7 +74,7 @@ class OrderStatusAdmin(DeskAdmin[OrderStatus]):
     ordering = ["position", "code"]
     sortable_by = ()
 
-    @admin.display(description=gettext_lazy("Name"))
+    @admin.display(description=gettext_lazy("Status"))
     def name(self, status: OrderStatus) -> str:
         return str(status)
 

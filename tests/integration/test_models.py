@@ -1,13 +1,19 @@
 """What the models promise, whoever writes to them and however."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from notifications.models import BotStatus, Customer, Order, OrderNotification
+from notifications.models import (
+    BotStatus,
+    Customer,
+    DeliveryAttempt,
+    Order,
+    OrderNotification,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -208,3 +214,11 @@ def test_the_words_of_a_search_follow_the_customer() -> None:
 
     (other,) = Customer.objects.bulk_create([Customer(name="Анна-Мария 🌸")])
     assert words_of(other) == {"анна", "мария", "🌸"}
+
+
+def test_an_attempt_is_named_after_its_time_in_the_shop() -> None:
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    attempt = DeliveryAttempt(started_at=noon, outcome="delivered")
+
+    with timezone.override("Europe/Moscow"):
+        assert str(attempt) == "15:00:00 Доставлено"
