@@ -19,7 +19,7 @@ NOWHERE := ENV_FILE=/dev/null SECRET_KEY=check DATABASE_URL=sqlite://:memory:
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: setup demo run test check bench soak lock clean help
+.PHONY: setup demo run test check bench soak screenshots lock clean help
 
 setup: $(DEVELOPMENT) ## Install everything into .venv (the other commands do it, too)
 
@@ -47,6 +47,10 @@ bench: $(DEVELOPMENT) ## Measure how fast the worker delivers
 soak: $(DEVELOPMENT) ## Kill, freeze and cut off workers for a while, and count what was lost
 	@exec $(RUN) -m tests.soak $(ARGS)
 
+screenshots: $(DEVELOPMENT) ## Take the pictures in docs/ anew; it needs Chromium
+	$(RUN) docs/take_screenshots.py
+	$(RUN) -m docs.take_pages
+
 LOCK = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
@@ -60,7 +64,7 @@ clean: ## Delete .venv and caches; .env and the database stay
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
 
 # An interrupted installation, or a Python that is gone, is put right whatever the stamps say.
 ifneq ($(shell test -x $(RUN) && test ! -e $(UNFINISHED) && echo sound),sound)

@@ -55,7 +55,7 @@ def take(browser: Browser, phones_url: str, admin_url: str) -> None:
         page.goto(admin_url)
         page.fill("#id_username", "manager")
         page.fill("#id_password", "manager")
-        page.click("[type=submit]")
+        page.click(".submit-row [type=submit]")
         for customer in ("Анна", "Emily", "Анна"):
             page.goto(f"{admin_url}notifications/order/add/")
             page.click(".select2-selection")
