@@ -25,14 +25,21 @@ SURNAMES = [
 ]
 WOMEN = ["Анна", "Мария", "Елена", "Ольга", "Наталья", "Ирина", "Юлия", "Дарья"]
 MEN = ["Иван", "Пётр", "Олег", "Сергей", "Андрей", "Дмитрий", "Алексей", "Максим"]
-# Of the customers, and of the messages.
+# Of the customers.
 CONNECTED, BLOCKED, UNSUBSCRIBED = 0.88, 0.02, 0.01
-FAILED = 0.01
-WAITING = 0.002
+CUSTOMERS_PER_ORDER = 0.3
+# Of the messages. Of the latest orders, one in so many still waits to be sent.
+FAILED, PARKED = 0.01, 0.006
+LATEST, WAITING_EACH = 0.02, 10
+# One order in so many was told of twice: of its status, too.
+TOLD_TWICE_EACH = 6
 REASONS = ("blocked_by_user", "chat_not_found", "user_deactivated", "bad_request")
-CUSTOMERS_PER_ORDER = 0.2
-YEARS = timedelta(days=730)
+PARKED_AS = ("superseded", "cancelled", "uncertain")
+# The statuses of the latest orders, a fiftieth of all each; older ones are finished.
+ON_THE_WAY = ("new", "paid", "packed", "shipped")
+YEAR = timedelta(days=365)
 BATCH = 20_000
+MANAGER = "manager"
 
 Row = tuple[Any, ...]
 
@@ -46,7 +53,6 @@ class BigShop:
         self._now = now
         self._random = random.Random(seed)
         self._chats: list[int | None] = [None]
-        self._waiting_after = orders - int(orders * WAITING)
 
     def customer_rows(self) -> Iterator[Row]:
         chance = self._random.random
@@ -59,7 +65,7 @@ class BigShop:
             connected = chance() < CONNECTED
             silent = connected and chance() < UNSUBSCRIBED
             blocked = connected and chance() < BLOCKED
-            past = self._now - YEARS * chance()
+            past = self._now - YEAR * chance()
             full_name = f"{surname} {name}"
             self._chats.append(None if silent or not connected else 10**9 + pk)
             yield (
@@ -67,6 +73,7 @@ class BigShop:
                 full_name,
                 phone,
                 10**9 + pk if connected else None,
+                f"user_{pk}" if connected and not pk % 3 else "",
                 f"invite-{pk}",
                 past,
                 past if connected else None,
@@ -76,40 +83,48 @@ class BigShop:
 
     def order_rows(self) -> Iterator[Row]:
         for pk, customer in self._customers_of_orders():
-            # One in fifty comes from elsewhere, with a letter in its number.
-            number = f"М{pk}" if pk % 50 == 0 else str(pk)
-            yield pk, number, customer, self._created(pk)
+            yield pk, _number(pk), customer, self._status(pk), self._created(pk)
 
     def notification_rows(self) -> Iterator[Row]:
-        """Yield one for each order whose customer is reachable, under its id."""
+        """Yield those of reachable customers, the first of each order by its id."""
         for pk, customer in self._customers_of_orders():
             chat = self._chats[customer]
             if chat is None:
                 continue
-            created = self._created(pk)
-            number = f"М{pk}" if pk % 50 == 0 else str(pk)
-            row = (pk, pk, number, chat, created, created)
-            if pk > self._waiting_after:
-                yield *row, False, 0, None, ""
-            elif self._failed(pk):
-                yield *row, False, 3, None, REASONS[pk % 7 % len(REASONS)]
-            else:
-                yield *row, True, 0, created + timedelta(seconds=1 + pk % 5), ""
+            number, created = _number(pk), self._created(pk)
+            text = f"Сформирован заказ номер {number}"
+            made = (pk, number, chat, text, created, created)
+            state = self._state(pk, created)
+            yield (pk, *made, *state)
+            if _told_twice(pk, state):
+                text = f"Заказ номер {number}: оплачен"
+                made = (pk, number, chat, text, created, created)
+                sent = created + timedelta(seconds=30)
+                yield (pk + self.orders, *made, True, "", 0, sent, "")
 
     def attempt_rows(self) -> Iterator[Row]:
         for pk, customer in self._customers_of_orders():
-            if self._chats[customer] is None or pk > self._waiting_after:
+            if self._chats[customer] is None:
                 continue
-            moment = self._created(pk)
-            key = uuid.UUID(int=pk)
-            if not self._failed(pk):
-                yield pk, key, moment, moment, "delivered", False, "", pk
-                continue
-            for nth in range(3):
-                later = moment + timedelta(seconds=10 * nth)
-                key = uuid.UUID(int=pk + (nth + 1) * 10**9)
-                reason = REASONS[pk % 7 % len(REASONS)]
-                yield pk, key, later, later, "refused", True, reason, None
+            created = self._created(pk)
+            state = self._state(pk, created)
+            processed, parked, failures, sent, reason = state
+            if processed:
+                yield _attempt(pk, 0, sent, "delivered", "")
+            elif parked == "uncertain":
+                yield _attempt(pk, 0, created, "uncertain", "read_timeout")
+            for nth in range(failures):
+                moment = created + timedelta(seconds=10 * nth)
+                yield _attempt(pk, nth, moment, "refused", reason)
+            if _told_twice(pk, state):
+                sent = created + timedelta(seconds=30)
+                yield _attempt(pk + self.orders, 0, sent, "delivered", "")
+
+    def log_rows(self, user: int, content_type: int) -> Iterator[Row]:
+        """Yield what the admin notes of an order that is made by hand."""
+        for pk in range(1, self.orders + 1):
+            note = (user, content_type, str(pk), _number(pk), 1, '[{"added": {}}]')
+            yield self._created(pk), *note
 
     def _customers_of_orders(self) -> Iterator[tuple[int, int]]:
         """Yield the same pairs each time; some customers come back often."""
@@ -118,10 +133,45 @@ class BigShop:
             yield pk, 1 + int(self.customers * chance() ** 2)
 
     def _created(self, pk: int) -> datetime:
-        return self._now - YEARS * (1 - pk / self.orders)
+        return self._now - YEAR * (1 - pk / self.orders)
 
-    def _failed(self, pk: int) -> bool:
-        return pk * 2654435761 % 2**32 < FAILED * 2**32
+    def _status(self, pk: int) -> str:
+        age = (self.orders - pk) * 50 // self.orders
+        if age < len(ON_THE_WAY):
+            return ON_THE_WAY[age]
+        return "cancelled" if _share(pk + 1) < 0.03 else "delivered"
+
+    def _state(self, pk: int, created: datetime) -> Row:
+        """Return processed, parked, failures, when it was delivered, and why not."""
+        share = _share(pk)
+        if pk > self.orders * (1 - LATEST) and pk % WAITING_EACH == 0:
+            return False, "", 0, None, ""
+        if share < FAILED:
+            return False, "", 3, None, REASONS[pk % len(REASONS)]
+        if share < FAILED + PARKED:
+            return False, PARKED_AS[pk % len(PARKED_AS)], 0, None, ""
+        return True, "", 0, created + timedelta(seconds=1 + pk % 5), ""
+
+
+def _number(pk: int) -> str:
+    # One in fifty comes from elsewhere, with a letter in its number.
+    return f"М{pk}" if pk % 50 == 0 else str(pk)
+
+
+def _share(pk: int) -> float:
+    """Return a number from 0 to 1 that looks like chance and is always the same."""
+    return pk * 2654435761 % 2**32 / 2**32
+
+
+def _told_twice(pk: int, state: Row) -> bool:
+    processed, *_ = state
+    return processed and pk % TOLD_TWICE_EACH == 0
+
+
+def _attempt(pk: int, nth: int, moment: datetime, outcome: str, reason: str) -> Row:
+    key = uuid.UUID(int=pk * 10 + nth)
+    message = pk if outcome == "delivered" else None
+    return pk, key, moment, moment, outcome, bool(reason), reason, message
 
 
 def _word_rows() -> Iterator[Row]:
@@ -129,9 +179,10 @@ def _word_rows() -> Iterator[Row]:
     from notifications.models import Customer
     from notifications.models.search_words import words_of
 
-    customers = Customer.objects.order_by("pk").values_list("pk", "name", "phone")
-    for pk, name, phone in customers.iterator(chunk_size=BATCH):
-        for word in sorted(words_of(name, phone, "")):
+    columns = ("pk", "name", "phone", "tg_username")
+    customers = Customer.objects.order_by("pk").values_list(*columns)
+    for pk, *searched in customers.iterator(chunk_size=BATCH):
+        for word in sorted(words_of(*searched)):
             yield pk, word
 
 
@@ -141,7 +192,9 @@ def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
     Raises:
         ValueError: there are orders or customers already.
     """
+    from django.contrib.admin.models import LogEntry
     from django.contrib.auth import get_user_model
+    from django.contrib.contenttypes.models import ContentType
     from django.core.management.color import no_style
     from django.db import connection, transaction
     from django.utils import timezone
@@ -157,6 +210,10 @@ def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
 
     if Customer.objects.exists() or Order.objects.exists():
         raise ValueError("There are customers or orders in this database already.")
+    users = get_user_model().objects
+    if (manager := users.filter(username=MANAGER).first()) is None:
+        manager = users.create_superuser(MANAGER, password=MANAGER)
+    log = (manager.pk, ContentType.objects.get_for_model(Order).pk)
     shop = BigShop(orders, timezone.now(), seed)
     tables: list[tuple[Any, tuple[str, ...], Iterable[Row]]] = [
         (Customer, CUSTOMER_COLUMNS, shop.customer_rows()),
@@ -164,6 +221,7 @@ def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
         (Order, ORDER_COLUMNS, shop.order_rows()),
         (OrderNotification, NOTIFICATION_COLUMNS, shop.notification_rows()),
         (DeliveryAttempt, ATTEMPT_COLUMNS, shop.attempt_rows()),
+        (LogEntry, LOG_COLUMNS, shop.log_rows(*log)),
     ]
     for model, columns, rows in tables:
         started, made = time.monotonic(), 0
@@ -184,8 +242,6 @@ def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
             cursor.execute(
                 "ANALYZE" if connection.in_atomic_block else "VACUUM ANALYZE"
             )
-    if not get_user_model().objects.filter(username="manager").exists():
-        get_user_model().objects.create_superuser("manager", password="manager")
 
 
 CUSTOMER_COLUMNS = (
@@ -193,6 +249,7 @@ CUSTOMER_COLUMNS = (
     "name",
     "phone",
     "tg_user_id",
+    "tg_username",
     "invite_code",
     "created_at",
     "started_at",
@@ -200,15 +257,17 @@ CUSTOMER_COLUMNS = (
     "unsubscribed_at",
 )
 WORD_COLUMNS = ("customer_id", "word")
-ORDER_COLUMNS = ("id", "number", "customer_id", "created_at")
+ORDER_COLUMNS = ("id", "number", "customer_id", "status_id", "created_at")
 NOTIFICATION_COLUMNS = (
     "id",
     "order_id",
     "order_number",
     "tg_user_id",
+    "text",
     "created_at",
     "next_attempt_at",
     "processed",
+    "parked",
     "failed_attempts_number",
     "processed_at",
     "last_error_code",
@@ -222,6 +281,15 @@ ATTEMPT_COLUMNS = (
     "counted",
     "error_code",
     "message_id",
+)
+LOG_COLUMNS = (
+    "action_time",
+    "user_id",
+    "content_type_id",
+    "object_id",
+    "object_repr",
+    "action_flag",
+    "change_message",
 )
 
 
