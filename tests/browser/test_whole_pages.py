@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
+from tests.support.admin_pages import patterns
 from tests.support.browser import NARROW, WIDE, quiet_context, skip_without_chromium
 from tests.support.desk import Desk
-from tests.support.pages import WholePage, patterns, whole_pages
+from tests.support.pages import WholePage, whole_pages
 
 skip_without_chromium()
 

@@ -22,7 +22,7 @@ from django_workers.models import Claim, Queue, Worker
 from notifications.models import Customer, Order, OrderNotification, OrderStatus
 from notifications.models.notification import QUEUE_NAME
 from notifications.roles import MANAGER, OBSERVER, OPERATOR, grant
-from tests.support.pages import patterns
+from tests.support.admin_pages import address_of, page_names
 
 pytestmark = pytest.mark.django_db
 
@@ -139,29 +139,10 @@ PAGES: dict[str, Page] = {
     "auth_user_password_change": Page(get=NOBODY, post=NOBODY),
     **of_model("auth_group", view=NOBODY, add=NOBODY, change=NOBODY, delete=NOBODY),
 }
-# They lead to another page, or say that there is none; what is there is checked there.
-ONLY_REDIRECTS = {
-    "",
-    "admin/<model>/<path:object_id>/",
-    "admin/(?P<url>.*)$",
-}
-
-
-# --- the pages that there are ---------------------------------------------------------
-
-
-def names() -> set[str]:
-    """Return the names of all pages; an address without a name under its route."""
-    found = set()
-    for route, pattern in patterns():
-        bare = re.sub(r"^admin/\w+/\w+/(?=<path)", "admin/<model>/", route)
-        if pattern.name or bare not in ONLY_REDIRECTS:
-            found.add(pattern.name or route)
-    return found
 
 
 def test_every_page_is_in_the_table_and_nothing_else() -> None:
-    assert names() == set(PAGES)
+    assert page_names() == set(PAGES)
 
 
 # --- who may --------------------------------------------------------------------------
@@ -212,13 +193,7 @@ def person(letter: str) -> Client:
 
 
 def address(name: str, shop: dict[str, dict[str, Any]]) -> str:
-    of_admin = {p.name for route, p in patterns() if route.startswith("admin/")}
-    space = "admin:" if name in of_admin and name != "dashboard" else ""
-    (pattern,) = (p for _, p in patterns() if p.name == name)
-    wanted = pattern.pattern.regex.groupindex
-    model = max((m for m in shop if name.startswith(m)), key=len, default="")
-    arguments = {key: shop[model][key] for key in wanted}
-    return reverse(space + name, kwargs=arguments) + PAGES[name].query
+    return address_of(name, shop) + PAGES[name].query
 
 
 def verdict(response: Any) -> str:

@@ -1,14 +1,14 @@
 """Every address of the project, from its own list: a new page is included by itself."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, reverse
 from playwright.sync_api import BrowserContext
 
+from tests.support.admin_pages import patterns
 from tests.support.desk import Desk
 
 # To a question that only a form may ask, to what is not for this person, and to pages
@@ -22,18 +22,6 @@ class WholePage:
 
     name: str
     url: str
-
-
-def patterns(
-    resolver: URLResolver | None = None, before: str = ""
-) -> Iterator[tuple[str, URLPattern]]:
-    """Yield every address of the project with its route."""
-    for pattern in (resolver or get_resolver()).url_patterns:
-        route = before + str(pattern.pattern)
-        if isinstance(pattern, URLPattern):
-            yield route, pattern
-        else:
-            yield from patterns(pattern, route)
 
 
 def whole_pages(window: BrowserContext, desk: Desk) -> list[WholePage]:
