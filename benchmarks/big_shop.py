@@ -200,6 +200,7 @@ def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
     from django.utils import timezone
 
     from django_workers.inserting import insert_rows
+    from django_workers.models import Queue
     from notifications.models import (
         Customer,
         CustomerWord,
@@ -207,6 +208,7 @@ def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
         Order,
         OrderNotification,
     )
+    from notifications.models.notification import QUEUE_NAME
 
     if Customer.objects.exists() or Order.objects.exists():
         raise ValueError("There are customers or orders in this database already.")
@@ -214,6 +216,7 @@ def fill(orders: int, say: Callable[[str], None], seed: int = 0) -> None:
     if (manager := users.filter(username=MANAGER).first()) is None:
         manager = users.create_superuser(MANAGER, password=MANAGER)
     log = (manager.pk, ContentType.objects.get_for_model(Order).pk)
+    Queue.objects.get_or_create(pk=QUEUE_NAME)
     shop = BigShop(orders, timezone.now(), seed)
     tables: list[tuple[Any, tuple[str, ...], Iterable[Row]]] = [
         (Customer, CUSTOMER_COLUMNS, shop.customer_rows()),

@@ -173,10 +173,9 @@ def open_every_page(browser: Browser) -> None:
         open_list(browser, f"/admin/notifications/{model}/")
     for address in pages_of_rows():
         browser.open(address)
-    for term in ("", *terms().values()):
-        for page in (1, 2) if len(term) == 1 else (1,):
-            query = {**CHOICE_OF_A_CUSTOMER, "term": term, "page": page}
-            browser.open(f"/admin/autocomplete/?{urlencode(query)}")
+    for term, page in (("", 2), ("и", 2), *((term, 1) for term in terms().values())):
+        query = {**CHOICE_OF_A_CUSTOMER, "term": term, "page": page}
+        browser.open(f"/admin/autocomplete/?{urlencode(query)}")
 
 
 def open_list(browser: Browser, address: str) -> None:

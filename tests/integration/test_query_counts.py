@@ -70,6 +70,7 @@ MOST: dict[str, int | None] = {
     "notifications_ordernotification_change": 4,
     "notifications_ordernotification_changelist": 4,
     "notifications_ordernotification_delete": 4,
+    "notifications_ordernotification_export": 7,
     "notifications_ordernotification_history": 5,
     "notifications_ordernotification_retry": NO_PAGE,
     "notifications_ordernotification_retry_found": 5,
