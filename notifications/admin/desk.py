@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, PAGE_VAR
+from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, PAGE_VAR, ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -55,12 +55,31 @@ class CappedPaginator(Paginator[Any]):
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
         keys = self._keys[:COUNTED_ROWS][first : first + self.per_page]
-        page = self._rows.filter(pk__in=keys).order_by(*self._found.query.order_by)
-        return Page(page, number, self)
+        return Page(self._read(keys), number, self)
+
+    def read_all(self) -> QuerySet[Any]:
+        """Return all that was counted, on one page."""
+        return self._read(self._keys[:COUNTED_ROWS])
+
+    def _read(self, keys: list[Any]) -> QuerySet[Any]:
+        return self._rows.filter(pk__in=keys).order_by(*self._found.query.order_by)
 
     @cached_property
     def _keys(self) -> list[Any]:
         return list(self._found.values_list("pk", flat=True)[: COUNTED_ROWS + 1])
+
+
+class DeskChangeList(ChangeList):
+    """A list whose rows are always read by the keys that its search has found.
+
+    Django makes the search anew, and in full, for a list that fits on one page.
+    """
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        is_one_page = not self.multi_page or (self.show_all and self.can_show_all)
+        if is_one_page and isinstance(self.paginator, CappedPaginator):
+            self.result_list = self.paginator.read_all()
 
 
 class DeskAdmin(FewScripts, ModelAdmin[M]):
@@ -104,6 +123,9 @@ class DeskAdmin(FewScripts, ModelAdmin[M]):
         for name in (PAGE_VAR, ALL_VAR, ERROR_FLAG):
             kept.pop(name, None)
         return f"?{kept.urlencode()}" if kept else ""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return DeskChangeList
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

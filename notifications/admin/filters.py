@@ -88,9 +88,7 @@ class OrderStateFilter(StateFilter):
                 Exists(finished)
             )
         # Few are: the messages are found first, and their orders then.
-        messages = OrderNotification.objects.order_by().filter(
-            _notification_is(state), order__isnull=False
-        )
+        messages = OrderNotification.objects.order_by().filter(_notification_is(state))
         return queryset.filter(pk__in=messages.values("order"))
 
 

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications.models import OrderNotification
-from notifications.models.notification import OrderNotificationQuerySet
 
 from .dates import CreatedFilter
 from .delivery import of_notification, what_happened
@@ -98,11 +97,6 @@ class OrderNotificationAdmin(DeliveryExport, RetryAdmin[OrderNotification]):
         if not search_term.strip():
             return queryset, False
         return queryset.filter(notifications_matching(search_term.strip())), False
-
-    def notifications_of(
-        self, queryset: QuerySet[OrderNotification]
-    ) -> OrderNotificationQuerySet:
-        return OrderNotification.objects.filter(pk__in=queryset.order_by().values("pk"))
 
     # --- columns and fields -----------------------------------------------------------
 

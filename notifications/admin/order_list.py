@@ -11,7 +11,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from notifications.models import Order, OrderNotification
-from notifications.models.notification import OrderNotificationQuerySet
 
 from .dates import CreatedFilter
 from .delivery import of_order
@@ -32,8 +31,9 @@ class OrderList(RetryAdmin[Order]):
     search_fields = ["number"]
     search_help_text = gettext_lazy("Order number, customer's name, phone or @username")
     ordering = ["-pk"]
-    # What has an index to be sorted by.
-    sortable_by = ["number", "created"]
+    # Numbers are text: sorted by them, 10 would come before 9.
+    sortable_by = ["created"]
+    row_of_notification = "order"
 
     # --- what is read -----------------------------------------------------------------
 
@@ -52,11 +52,6 @@ class OrderList(RetryAdmin[Order]):
         if not search_term.strip():
             return queryset, False
         return queryset.filter(orders_matching(search_term)), False
-
-    def notifications_of(self, queryset: QuerySet[Order]) -> OrderNotificationQuerySet:
-        return OrderNotification.objects.filter(
-            order__in=queryset.order_by().values("pk")
-        )
 
     # --- columns ----------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
+from notifications.models import OrderNotification
 from notifications.models.notification import OrderNotificationQuerySet
 
 from .desk import DeskAdmin, M
@@ -26,9 +27,23 @@ class RetryAdmin(DeskAdmin[M]):
 
     actions = ["retry_chosen"]
 
+    # The field of a notification that names the row it belongs to.
+    row_of_notification = "pk"
+
     def notifications_of(self, queryset: QuerySet[M]) -> OrderNotificationQuerySet:
-        """Return the notifications that belong to these rows."""
-        raise NotImplementedError
+        """Return the notifications that belong to these rows, which are few."""
+        rows = queryset.order_by().values("pk")
+        return OrderNotification.objects.filter(
+            **{f"{self.row_of_notification}__in": rows}
+        )
+
+    def notifications_found(self, queryset: QuerySet[M]) -> OrderNotificationQuerySet:
+        """Return the notifications that belong to these rows, which may be many.
+
+        Those that can be retried are few beside them: for each its row is looked up.
+        """
+        row = queryset.order_by().filter(pk=OuterRef(self.row_of_notification))
+        return OrderNotification.objects.filter(Exists(row))
 
     @admin.action(description=gettext_lazy("Retry"), permissions=["change"])
     def retry_chosen(
@@ -78,7 +93,7 @@ class RetryAdmin(DeskAdmin[M]):
         rows = found.get_queryset(request)
         return RetryOfFound(
             request,
-            self.notifications_of(rows),
+            self.notifications_found(rows),
             filtered=bool(found.get_filters_params() or found.query),
             list_url=self._list_url,
             context={**self.admin_site.each_context(request), "opts": self.opts},

@@ -9,7 +9,7 @@ import re
 from django.db import connection
 from django.db.models import Q
 
-from notifications.models import Customer, CustomerWord
+from notifications.models import CustomerWord
 from notifications.models.search_words import terms_of
 
 from .numbers import LONGEST
@@ -25,20 +25,12 @@ def customers_matching(term: str) -> Q:
     The words are of the name and the username; a phone is found by its beginning or
     its end, in any notation.
     """
-    condition = Q()
-    for beginnings in terms_of(term):
-        begins = Q()
-        for beginning in sorted(beginnings):
-            begins |= _begins_exactly("word", beginning)
-        words = CustomerWord.objects.filter(begins)
-        condition &= Q(pk__in=words.values("customer"))
-    return condition if condition or not term.strip() else NOTHING
+    return _customers_matching(term, "pk")
 
 
 def orders_matching(term: str) -> Q:
     """Return the condition on orders: the beginning of a number, or their customer."""
-    customers = Customer.objects.filter(customers_matching(term)).order_by()
-    return _begins("number", term) | Q(customer__in=customers.values("pk"))
+    return _begins("number", term) | _customers_matching(term, "customer")
 
 
 def notifications_matching(term: str) -> Q:
@@ -52,6 +44,17 @@ def notifications_matching(term: str) -> Q:
 def is_key(text: str) -> bool:
     """Tell whether the text of an address can be the key of a row."""
     return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID
+
+
+def _customers_matching(term: str, field: str) -> Q:
+    condition = Q()
+    for beginnings in terms_of(term):
+        begins = Q()
+        for beginning in sorted(beginnings):
+            begins |= _begins_exactly("word", beginning)
+        words = CustomerWord.objects.filter(begins)
+        condition &= Q(**{f"{field}__in": words.values("customer")})
+    return condition if condition or not term.strip() else NOTHING
 
 
 def _begins(field: str, term: str) -> Q:

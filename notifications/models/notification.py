@@ -80,6 +80,8 @@ class OrderNotification(models.Model):
         blank=True,
         editable=False,
         related_name="notifications",
+        # There is an index by order and state.
+        db_index=False,
         verbose_name=_("Order"),
     )
     order_number = models.CharField(_("Order number"), max_length=8)
@@ -151,6 +153,10 @@ class OrderNotification(models.Model):
             ),
         ]
         indexes = [
+            # Tells from the index alone what became of the messages of an order.
+            models.Index(
+                name="notification_of_order", fields=["order", "processed", "parked"]
+            ),
             models.Index(
                 name="notification_claim_order",
                 fields=["next_attempt_at", "id"],

@@ -238,7 +238,7 @@ class Shop:
         made = OrderNotification.objects.create(
             order=self.order,
             order_number=self.order.number,
-            tg_user_id=self.customer.tg_user_id,
+            tg_user_id=self.message.tg_user_id,
             processed=True,
             processed_at=timezone.now(),
         )

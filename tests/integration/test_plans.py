@@ -1,0 +1,77 @@
+"""What few rows are in is found by an index, and each list makes its search once."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from tests.support import shop
+
+pytestmark = pytest.mark.django_db
+
+ORDERS = "admin:notifications_order_changelist"
+RETRY_ORDERS = "admin:notifications_order_retry_found"
+RETRY_MESSAGES = "admin:notifications_ordernotification_retry_found"
+WAITING = {"notification_claim_order", "notification_chat_order"}
+GIVEN_UP = {"notification_given_up"}
+OF_ORDER = {"notification_of_order"}
+
+
+@pytest.fixture
+def manager(client: Client) -> Client:
+    client.force_login(shop.superuser())
+    shop.orders_in_every_state()
+    if connection.vendor == "postgresql":
+        # So few rows are read whole in any case, unless that is made to look dear.
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "indexes"),
+    [
+        (ORDERS, {"state": "waiting"}, WAITING),
+        (ORDERS, {"state": "waiting", "status__code__exact": "new"}, WAITING),
+        (ORDERS, {"state": "waiting", "q": "а"}, WAITING),
+        (ORDERS, {"state": "failed"}, GIVEN_UP),
+        (ORDERS, {"state": "blocked", "day": "today"}, GIVEN_UP),
+        (ORDERS, {"state": "delivered"}, OF_ORDER),
+        (RETRY_ORDERS, {}, GIVEN_UP),
+        (RETRY_ORDERS, {"state": "delivered"}, GIVEN_UP),
+        (RETRY_MESSAGES, {"state": "delivered"}, GIVEN_UP),
+    ],
+)
+def test_messages_are_found_by_the_index_of_their_state(
+    manager: Client, page: str, query: dict[str, str], indexes: set[str]
+) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        manager.get(reverse(page), query)
+
+    # What is to be retried is counted; lists are cut off.
+    mark = "LIMIT 10001" if page == ORDERS else "COUNT("
+    searches = [each["sql"] for each in captured if mark in each["sql"]]
+    assert searches
+    for search in searches:
+        assert any(index in plan_of(search) for index in indexes), plan_of(search)
+
+
+@pytest.mark.parametrize("query", [{"q": "а"}, {"q": "а", "all": ""}])
+def test_a_list_of_one_page_is_searched_once(
+    manager: Client, query: dict[str, Any]
+) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        manager.get(reverse(ORDERS), query)
+
+    searches = [each["sql"] for each in captured if "customerword" in each["sql"]]
+    assert len(searches) == 1, searches
+
+
+def plan_of(sql: str) -> str:
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}")
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
