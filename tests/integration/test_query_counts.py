@@ -5,6 +5,7 @@ queries it needs.
 """
 
 import uuid
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -17,10 +18,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_workers.models import Claim, Queue, Worker
+from notifications.importing.checking import check
+from notifications.importing.files import pack
 from notifications.models import (
     Customer,
     DeliveryAttempt,
     Order,
+    OrderImport,
     OrderNotification,
     OrderStatus,
 )
@@ -62,6 +66,10 @@ MOST: dict[str, int | None] = {
     "notifications_order_changelist": 9,
     "notifications_order_delete": 6,
     "notifications_order_history": 6,
+    "notifications_order_import": 5,
+    "notifications_order_import_example": 3,
+    "notifications_order_import_page": 3,
+    "notifications_order_import_problems": 8,
     "notifications_order_outlook": 4,
     "notifications_order_retry": NO_PAGE,
     "notifications_order_retry_found": 8,
@@ -107,7 +115,7 @@ MOST: dict[str, int | None] = {
     "auth_user_add": 2,
     "auth_user_change": 7,
     "auth_user_changelist": 6,
-    "auth_user_delete": 6,
+    "auth_user_delete": 7,
     "auth_user_history": 5,
     "auth_user_password_change": 3,
 }
@@ -174,6 +182,9 @@ class Shop:
             id=uuid.uuid4(), queue=self.queue, worker=self.worker, task_id="1"
         )
 
+        self.job = OrderImport(user=self.manager, file_name="orders.csv")
+        self._upload(1)
+
     def rows(self) -> dict[str, Any]:
         """Return the rows whose pages are opened."""
         return {
@@ -198,6 +209,7 @@ class Shop:
         return keys | {
             "view_on_site": {"content_type_id": site, "object_id": self.order.pk},
             "app_list": {"app_label": "notifications"},
+            "notifications_order_import": {"pk": self.job.pk},
         }
 
     def query(self, name: str) -> str:
@@ -233,6 +245,18 @@ class Shop:
             Group.objects.create(name=mark)
         for row in self.rows().values():
             self._log(row, times)
+        self._upload(times)
+
+    def _upload(self, lines: int) -> None:
+        """Let the file that is to be imported have so many lines, half of them bad."""
+        numbers = [("", f"n{nth}")[nth % 2] for nth in range(lines)]
+        content = "Номер заказа;Клиент\n" + "".join(
+            f"{number};+7 916 000-00-01\n" for number in numbers
+        )
+        file = pack([content.encode()])
+        self.job.content, self.job.encoding = file.content, file.encoding
+        self.job.findings = asdict(check(file))
+        self.job.save()
 
     def _message_of_the_same_order(self, nth: int) -> None:
         made = OrderNotification.objects.create(

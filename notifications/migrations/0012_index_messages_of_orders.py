@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0010_index_customers'),
+        ('notifications', '0011_order_imports'),
     ]
 
     operations = [
