@@ -49,7 +49,7 @@ TERMS = {
     "a Telegram ID": "1000000003",
     "nothing that there is": "Ъъъъъъ",
     "an emoji": "😀",
-    "much text": "слово " * 200,
+    "much text": " ".join(f"слово{number}" for number in range(200)),
 }
 CHOICE_OF_A_CUSTOMER = {
     "app_label": "notifications",

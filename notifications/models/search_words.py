@@ -8,6 +8,8 @@ import re
 import unicodedata
 
 LONGEST = 64
+# Of a text that was pasted: databases take long over a search for hundreds of words.
+MOST_TERMS = 8
 _BACKWARDS = "~"
 # What people write around the digits of a phone; a whole phone or just a part of it.
 _PHONE = re.compile(r"\+?\d[\d\s().-]*")
@@ -26,7 +28,10 @@ def words_of(name: str, phone: str, username: str) -> set[str]:
 
 
 def terms_of(text: str) -> list[set[str]]:
-    """Return what was asked for: of each set, some word begins with one of them."""
+    """Return what was asked for: of each set, some word begins with one of them.
+
+    A repeated word is asked for once, and of a long text only the first words are.
+    """
     text = text.strip()
     terms = []
     for match in _PHONE.finditer(text):
@@ -35,7 +40,12 @@ def terms_of(text: str) -> list[set[str]]:
         if len(digits) > _FEW_DIGITS or match[0].strip() == text:
             terms.append(_spellings(digits))
             text = text.replace(match[0], " ", 1)
-    return terms + [{word[:LONGEST]} for word in _split(text)]
+    terms += [{word[:LONGEST]} for word in _split(text)]
+    different: list[set[str]] = []
+    for term in terms:
+        if len(different) < MOST_TERMS and term not in different:
+            different.append(term)
+    return different
 
 
 def national_number(phone: str) -> str:

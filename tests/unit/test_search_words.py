@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifications.models.search_words import terms_of, words_of
+from notifications.models.search_words import MOST_TERMS, terms_of, words_of
 
 
 def is_found(term: str, *, name: str = "", phone: str = "", username: str = "") -> bool:
@@ -69,3 +69,13 @@ def test_a_word_is_never_longer_than_its_column() -> None:
     long = "я" * 200
     assert words_of(long, "9" * 100, "") == {"я" * 64, "9" * 64, "~" + "9" * 63}
     assert is_found(long, name=long)
+
+
+def test_a_whole_text_that_was_pasted_asks_for_its_first_words_only() -> None:
+    text = " ".join(f"слово{number}" for number in range(200))
+
+    assert terms_of(text) == [{f"слово{number}"} for number in range(MOST_TERMS)]
+
+
+def test_a_word_that_is_typed_twice_is_looked_for_once() -> None:
+    assert terms_of("Анна анна АННА") == [{"анна"}]
