@@ -37,7 +37,8 @@ FEW, MANY = 2, 6
 # What leads elsewhere, takes no GET or is not offered has no page to count.
 NO_PAGE = None
 
-# The most queries that each page may make, the two of the login among them.
+# The most queries that each page may make, the two of the login among them. Where the
+# age of a heartbeat is shown, PostgreSQL is asked for the time in a query of its own.
 MOST: dict[str, int | None] = {
     # --- the frame --------------------------------------------------------------------
     "app_list": 15,
@@ -94,18 +95,18 @@ MOST: dict[str, int | None] = {
     "django_workers_claim_delete": NO_PAGE,
     "django_workers_claim_history": 5,
     "django_workers_queue_add": NO_PAGE,
-    "django_workers_queue_change": 9,
-    "django_workers_queue_changelist": 5,
+    "django_workers_queue_change": 11,
+    "django_workers_queue_changelist": 6,
     "django_workers_queue_delete": NO_PAGE,
-    "django_workers_queue_history": 6,
+    "django_workers_queue_history": 7,
     "django_workers_queue_pause": NO_PAGE,
     "django_workers_queue_resume": NO_PAGE,
-    "django_workers_queue_state": 9,
+    "django_workers_queue_state": 11,
     "django_workers_worker_add": NO_PAGE,
-    "django_workers_worker_change": 4,
-    "django_workers_worker_changelist": 4,
+    "django_workers_worker_change": 5,
+    "django_workers_worker_changelist": 5,
     "django_workers_worker_delete": NO_PAGE,
-    "django_workers_worker_history": 5,
+    "django_workers_worker_history": 6,
     # --- people -----------------------------------------------------------------------
     "auth_group_add": 3,
     "auth_group_change": 5,
