@@ -12,7 +12,8 @@ LONGEST = 64
 MOST_TERMS = 8
 _BACKWARDS = "~"
 # What people write around the digits of a phone; a whole phone or just a part of it.
-_PHONE = re.compile(r"\+?\d[\d\s().-]*")
+# Digits that touch letters belong to a word: "ivan1985".
+_PHONE = re.compile(r"(?<!\w)\+?\d[\d\s().-]*(?!\w)")
 _FEW_DIGITS = 3
 _NATIONAL = 10
 _RUSSIAN = 11

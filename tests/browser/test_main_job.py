@@ -49,7 +49,7 @@ def log_in(window: BrowserContext, demo: RunningProduct) -> Page:
     page.goto(address(demo, "Admin"))
     page.fill("#id_username", "manager")
     page.fill("#id_password", "manager")
-    page.click("[type=submit]")
+    page.click(".submit-row [type=submit]")
     page.wait_for_url("**/admin/")
     return page
 

@@ -79,3 +79,8 @@ def test_a_whole_text_that_was_pasted_asks_for_its_first_words_only() -> None:
 
 def test_a_word_that_is_typed_twice_is_looked_for_once() -> None:
     assert terms_of("Анна анна АННА") == [{"анна"}]
+
+
+@pytest.mark.parametrize("term", ["ivan1985", "@IVAN1985", "ivan198", "лист1400 0"])
+def test_digits_within_a_word_are_no_phone(term: str) -> None:
+    assert is_found(term, name="Лист1400 0", username="ivan1985")
