@@ -65,6 +65,8 @@ def walk(page: Page, root: str) -> set[str]:
             known = shape_of(link) in found
             # Filters of a filtered list would go on for ever.
             repeated = urlsplit(url).query and urlsplit(link).query
+            if urlsplit(link).path.endswith(".csv"):
+                continue  # A file to keep, not a page.
             if link.startswith(root) and not known and not repeated:
                 found[shape_of(link)] = link
                 waiting.append(link.partition("#")[0])

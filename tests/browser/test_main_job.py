@@ -72,7 +72,8 @@ def text_of(page: Page, url: str) -> str:
 def fill_in_order(admin: Page, demo: RunningProduct, customer: str) -> str:
     """Open a new order for this customer; return the number that is suggested."""
     admin.goto(address(demo, "Admin") + "notifications/order/add/")
-    admin.click(".select2-selection")
+    if not admin.locator(".select2-search__field").is_visible():
+        admin.click("#id_customer + .select2 .select2-selection")
     admin.fill(".select2-search__field", customer.lower())
     admin.locator(".select2-results__option", has_text=customer).first.click()
     return admin.input_value("#id_number")
