@@ -11,10 +11,20 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # Where a column loses its index, Django drops every index on that column alone
+        # on PostgreSQL, this constraint's too: it is taken away first and put back.
+        migrations.RemoveConstraint(
+            model_name='ordernotification',
+            name='one_open_notification_per_order',
+        ),
         migrations.AlterField(
             model_name='ordernotification',
             name='order',
             field=models.ForeignKey(blank=True, db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='notifications', to='notifications.order', verbose_name='Order'),
+        ),
+        migrations.AddConstraint(
+            model_name='ordernotification',
+            constraint=models.UniqueConstraint(condition=models.Q(('order__isnull', False), ('parked__in', ['', 'uncertain']), ('processed', False)), fields=('order',), name='one_open_notification_per_order'),
         ),
         migrations.AddIndex(
             model_name='ordernotification',
