@@ -24,7 +24,9 @@ class Veil:
         # part of any word.
         tail = token.rpartition(":")[2]
         secrets = {token, quoted, password, tail if len(tail) >= 16 else token}
-        self._secrets = [secret.encode() for secret in secrets if secret]
+        # The longest first, or what is left of a secret would no longer be found whole.
+        self._secrets = sorted((text.encode() for text in secrets if text), key=len)
+        self._secrets.reverse()
 
     def hide(self, text: bytes) -> bytes:
         for secret in self._secrets:
