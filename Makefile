@@ -12,6 +12,9 @@ RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 UNFINISHED := $(VENV)/.unfinished
 CACHES := .coverage* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+# A lock names every package. Resolving it anew, older versions of pip stop at a release
+# that is newer than the lock's, where a package wants another one with an extra.
+LOCKED := --require-hashes --no-deps
 # Tests mostly wait for processes: two at once take half the time.
 AT_ONCE := --numprocesses=2 --dist=worksteal
 # `check` must neither read a developer's own configuration nor write files.
@@ -99,7 +102,7 @@ touch $(UNFINISHED)
 
 with_uv() {
     command -v uv >/dev/null || return 1
-    uv pip install --quiet --python $(RUN) --require-hashes --requirement "$$1" && return
+    uv pip install --quiet --python $(RUN) $(LOCKED) --requirement "$$1" && return
     # It may know no package index on a machine where pip does.
     echo "uv cannot install here: trying pip"
     return 1
@@ -110,8 +113,8 @@ if ! with_uv "$$1"; then
     $(RUN) -c 'import ensurepip' 2>/dev/null || fail "Python's ensurepip is missing." \
         "On Debian and Ubuntu: apt install python$$version-venv"
     $(RUN) -c 'import pip' 2>/dev/null || $(RUN) -m ensurepip --default-pip >/dev/null
-    $(RUN) -m pip install -qq --disable-pip-version-check --require-hashes \
-        --requirement "$$1" || fail "The packages could not be installed: see above."
+    $(RUN) -m pip install -qq --disable-pip-version-check $(LOCKED) --requirement "$$1" \
+        || fail "The packages could not be installed: see above."
 fi
 rm $(UNFINISHED)
 endef
