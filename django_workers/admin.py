@@ -172,7 +172,9 @@ class QueueAdmin(ReadOnlyAdmin[Queue]):
         return router.db_for_write(Queue)
 
     def _visible(self, request: HttpRequest, object_id: str) -> Queue:
-        queue = self.get_object(request, unquote(object_id))
+        # Not the list's queryset: what that reads beside, the page reads for itself.
+        queues = super().get_queryset(request)
+        queue = queues.filter(pk=unquote(object_id)).first()
         if not self.has_view_permission(request, queue):
             raise PermissionDenied
         if queue is None:

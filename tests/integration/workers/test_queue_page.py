@@ -125,8 +125,7 @@ def test_the_page_needs_the_same_queries_for_any_number_of_workers(operator, que
     for pid in range(20):
         make_worker(AsyncQueue(), pid=pid)
 
-    # PostgreSQL is asked for its clock, too.
-    assert count_queries() == few <= 10
+    assert count_queries() == few <= 8
 
 
 def test_other_apps_add_their_own_to_the_page(operator, queue):
