@@ -4,19 +4,19 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from django.db import OperationalError, connections
+from django.db import OperationalError
 from django.db.models import Model, QuerySet
 
 from .database import database_now, is_lock_timeout, write_transaction
 from .inserting import insert_rows
-from .keys import among
+from .keys import among, new_keys
 from .models import Claim, Queue
 from .outcomes import Attempt
 from .pacing import Bucket
 from .pausing import seconds_left, take_probe
-from .statements import is_registered, read_held_tasks, save_tokens
+from .statements import is_registered, read_held_tasks, read_queue, save_tokens
 from .task_queues import AbstractTaskQueue
 
 # What a new claim says; the database has defaults for the rest.
@@ -165,7 +165,8 @@ class Claimer:
         if held.runs_alone:
             return []
         if (found := self._find_lone(held)) is None:
-            return self._take(worker_id, self._select(held.blocked)[:most], now)
+            due = self.queue.read_claimable(held.blocked, most)
+            return self._take(worker_id, due, now)
         if in_flight:
             return []
         claim, item = found
@@ -173,10 +174,7 @@ class Claimer:
         return self._take(worker_id, [item], now, alone=True)
 
     def _read_queue(self, *, lock: bool = False) -> Queue:
-        queues = Queue.objects.using(self.using)
-        if lock and connections[self.using].features.has_select_for_update:
-            queues = queues.select_for_update(no_key=True)
-        row = queues.filter(pk=self.queue.queue_name).first()
+        row = read_queue(self.using, self.queue.queue_name, lock=lock)
         if row is None:
             # Somebody emptied our tables: to register anew makes the row again.
             raise WorkerEvictedError
@@ -259,8 +257,10 @@ class Claimer:
         # A join may name one task several times.
         different = {item.pk: item for item in items}
         attempts = [
-            Attempt(key=uuid4(), task_id=self.queue.get_task_id(item), item=item)
-            for item in different.values()
+            Attempt(key=key, task_id=self.queue.get_task_id(item), item=item)
+            for key, item in zip(
+                new_keys(len(different)), different.values(), strict=True
+            )
         ]
         name = self.queue.queue_name
         rows = [

@@ -46,12 +46,13 @@ def write_transaction(using: str, *, durable: bool = True) -> Iterator[None]:
     """Open a transaction that holds the right to write from its first statement.
 
     On SQLite a transaction that read before it wrote could fail at once with
-    "database is locked", whatever the timeout, unless the project asks for IMMEDIATE.
+    "database is locked", whatever the timeout; IMMEDIATE is such a write by itself.
     """
     connection = connections[using]
     with transaction.atomic(using=using, durable=durable):
         if connection.vendor == "sqlite":
-            begin_writing(using)
+            if getattr(connection, "transaction_mode", None) != "IMMEDIATE":
+                begin_writing(using)
         elif connection.vendor == "postgresql" and durable:
             # For this transaction only: a pooler may hand its session to others.
             with connection.cursor() as cursor:

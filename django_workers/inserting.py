@@ -34,9 +34,9 @@ def insert_rows(
                 row[place] = adapt(row[place])
     with connections[using].cursor() as cursor:
         if plan.takes_json:
-            # One parameter for all: to pass on each value apart takes twice as long.
-            records = [dict(zip(names, row, strict=True)) for row in adapted]
-            cursor.execute(plan.sql, [json.dumps(records)])
+            # One parameter for all: to pass on each value apart takes twice as long,
+            # and SQLite's driver would let go of the interpreter lock for each row.
+            cursor.execute(plan.sql, [json.dumps(adapted)])
         else:
             cursor.executemany(plan.sql, adapted)
 
@@ -55,18 +55,23 @@ class _Plan:
         quote = connection.ops.quote_name
         by_attribute = {field.attname: field for field in model._meta.concrete_fields}
         fields = [by_attribute[attribute] for attribute in attributes]
-        self.takes_json = connection.vendor == "postgresql"
+        self.takes_json = connection.vendor in ("postgresql", "sqlite")
         adapters = [_adapter(field, using) for field in fields]
         self.adapters = [(i, adapt) for i, adapt in enumerate(adapters) if adapt]
         table = quote(model._meta.db_table)
         names = ", ".join(quote(str(field.column)) for field in fields)
-        if self.takes_json:
-            source = ", ".join(map(quote, attributes))
-            typed = ", ".join(
-                f"{quote(attribute)} {_bare_type(field, using)}"
-                for attribute, field in zip(attributes, fields, strict=True)
+        if connection.vendor == "postgresql":
+            columns = ", ".join(
+                f"(r->>{i})::{_bare_type(field, using)}"
+                for i, field in enumerate(fields)
             )
-            values = f"SELECT {source} FROM json_to_recordset(%s) AS r({typed})"  # noqa: S608
+            values = f"SELECT {columns} FROM json_array_elements(%s) AS r"  # noqa: S608
+        elif connection.vendor == "sqlite":
+            columns = ", ".join(
+                f"json_extract(value, '$[{i}]')" for i in range(len(fields))
+            )
+            # Without WHERE, ON CONFLICT would be read as a part of a join.
+            values = f"SELECT {columns} FROM json_each(%s) WHERE true"  # noqa: S608
         else:
             values = f"VALUES ({', '.join(['%s'] * len(fields))})"
         # Names come from the model and are quoted; values travel apart from the text.

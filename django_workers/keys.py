@@ -1,9 +1,12 @@
-"""A condition on many primary keys that costs hardly more than one on a single key."""
+"""Many keys at once, for hardly more than a single one costs."""
 
 import json
+import os
 from collections.abc import Collection
 from typing import Any, cast
+from uuid import UUID
 
+from django.db import NotSupportedError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, F, Field, IntegerField, Q, TextField, UUIDField
 from django.db.models.lookups import Lookup
@@ -12,27 +15,57 @@ from django.db.models.sql.compiler import SQLCompiler
 _Sql = tuple[str, tuple[Any, ...]]
 
 
-def among(keys: Collection[Any]) -> Q:
+class LaterKeys:
+    """Stands for keys that are known only when a prepared statement runs."""
+
+
+def among(keys: Collection[Any] | LaterKeys) -> Q:
     """Return a condition that a row's primary key is one of `keys`, of any number.
 
     The same as `Q(pk__in=keys)`, which handles each key several times and reaches the
     database's limit of parameters: here all keys are one parameter.
     """
-    return Q(_Among(F("pk"), list(keys)))
+    return Q(_Among(F("pk"), keys if isinstance(keys, LaterKeys) else list(keys)))
+
+
+def as_parameter(
+    keys: Collection[Any], field: "Field[Any, Any]", connection: BaseDatabaseWrapper
+) -> Any:
+    """Return many keys as the one parameter for which `among` leaves a place.
+
+    Raises:
+        NotSupportedError: it leaves one for each, for lack of a way to write it.
+    """
+    field = _target_of(field)
+    if connection.vendor == "postgresql":
+        return [str(key) for key in keys] if _is_uuid(field) else list(keys)
+    if connection.vendor == "sqlite" and _is_uuid(field):
+        return json.dumps([key.hex for key in keys])
+    if connection.vendor == "sqlite" and _is_in_json(field):
+        return json.dumps(list(keys))
+    raise NotSupportedError(f"{field} cannot be written as one parameter.")
+
+
+def new_keys(count: int) -> list[UUID]:
+    """Return random keys, like `uuid4`, which asks the operating system for each."""
+    noise = os.urandom(16 * count)
+    return [UUID(bytes=noise[i : i + 16], version=4) for i in range(0, 16 * count, 16)]
 
 
 class _Among(Lookup):
     lookup_name = "among"
     prepare_rhs = False
     can_use_none_as_rhs = False
-    rhs: list[Any]
+    rhs: list[Any] | LaterKeys
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> _Sql:
         """Write it as the ORM would."""
+        if isinstance(self.rhs, LaterKeys):
+            raise NotSupportedError("Keys that come later need a parameter for all.")
         if not self.rhs:
             return "1 = 0", ()
         column, before = self.process_lhs(compiler, connection)
-        field = _field_of(self.lhs)
+        field = _target_of(self.lhs.output_field)
         keys = [field.get_db_prep_value(key, connection) for key in self.rhs]
         return f"{column} IN ({', '.join(['%s'] * len(keys))})", (*before, *keys)
 
@@ -41,30 +74,39 @@ class _Among(Lookup):
     ) -> _Sql:
         """Write it with an array."""
         column, before = self.process_lhs(compiler, connection)
-        field = _field_of(self.lhs)
-        keys = self.rhs
-        if isinstance(field, UUIDField):
-            keys = [str(key) for key in keys]
+        field = _target_of(self.lhs.output_field)
         array = str(field.rel_db_type(connection)).partition("(")[0]
+        keys = self._parameter(field, connection)
         return f"{column} = ANY(%s::{array}[])", (*before, keys)
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> _Sql:
         """Write it with a list in JSON, where the keys are such that JSON has."""
-        field = _field_of(self.lhs)
-        if isinstance(field, UUIDField):
-            keys = [key.hex for key in self.rhs]
-        elif isinstance(field, IntegerField | CharField | TextField):
-            keys = self.rhs
-        else:
+        field = _target_of(self.lhs.output_field)
+        if not (_is_uuid(field) or _is_in_json(field)):
             return self.as_sql(compiler, connection)
         column, before = self.process_lhs(compiler, connection)
+        keys = self._parameter(field, connection)
         values = "SELECT value FROM json_each(%s)"
-        return f"{column} IN ({values})", (*before, json.dumps(keys))
+        return f"{column} IN ({values})", (*before, keys)
+
+    def _parameter(
+        self, field: "Field[Any, Any]", connection: BaseDatabaseWrapper
+    ) -> Any:
+        if isinstance(self.rhs, LaterKeys):
+            return self.rhs
+        return as_parameter(self.rhs, field, connection)
 
 
-def _field_of(expression: Any) -> "Field[Any, Any]":
-    field = expression.output_field
+def _target_of(field: "Field[Any, Any]") -> "Field[Any, Any]":
     while field.remote_field is not None:
         # The primary key may be a reference to another table's.
-        field = field.target_field
-    return cast("Field[Any, Any]", field)
+        field = cast("Any", field).target_field
+    return field
+
+
+def _is_uuid(field: "Field[Any, Any]") -> bool:
+    return isinstance(field, UUIDField)
+
+
+def _is_in_json(field: "Field[Any, Any]") -> bool:
+    return isinstance(field, IntegerField | CharField | TextField)

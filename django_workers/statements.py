@@ -4,6 +4,7 @@ To put such a small query together takes the ORM longer than the database takes 
 it. What happens now and then is left to the ORM.
 """
 
+import json
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import lru_cache
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections
+from django.db.models import DateTimeField
 
 from .clock import was_set_back
 from .models import Claim, Queue, Worker
@@ -39,6 +41,25 @@ def begin_writing(using: str) -> None:
     _execute(using, "UPDATE {queue} SET tokens = 0 WHERE name = ''")
 
 
+def read_queue(using: str, name: str, *, lock: bool) -> Queue | None:
+    """Return the queue's row, if there is one; locked until the transaction ends."""
+    fields = Queue._meta.concrete_fields
+    quote = connections[using].ops.quote_name
+    columns = ", ".join(quote(str(field.column)) for field in fields)
+    sql = "SELECT {columns} FROM {queue} WHERE name = %s".replace("{columns}", columns)
+    if lock and connections[using].features.has_select_for_no_key_update:
+        sql += " FOR NO KEY UPDATE"
+    for row in _execute(using, sql, name):
+        values = [
+            _as_datetime(using, value)
+            if value is not None and isinstance(field, DateTimeField)
+            else value
+            for field, value in zip(fields, row, strict=True)
+        ]
+        return Queue.from_db(using, [field.attname for field in fields], values)
+    return None
+
+
 def is_registered(using: str, worker_id: int) -> bool:
     """Tell whether the worker's row is there."""
     return bool(_execute(using, "SELECT 1 FROM {worker} WHERE id = %s", worker_id))
@@ -53,13 +74,10 @@ def save_tokens(using: str, queue: str, tokens: float, at: datetime | None) -> N
 
 def read_held_tasks(using: str, queue: str) -> Iterator[HeldTask]:
     """Yield every claim of the queue, the oldest first."""
-    rows = _execute(
-        using,
-        "SELECT id, task_id, worker_id, claimed_at, held_until, alone, error <> '' "
-        "FROM {claim} WHERE queue_id = %s ORDER BY claimed_at, id",
-        queue,
-    )
-    for key, task_id, worker_id, since, until, alone, is_parked in rows:
+    columns = "claimed_at, id, task_id, worker_id, held_until, alone, error <> ''"
+    rows = _read(using, columns, "FROM {claim} WHERE queue_id = %s", queue)
+    rows.sort(key=lambda row: row[:2])
+    for since, key, task_id, worker_id, until, alone, is_parked in rows:
         yield HeldTask(
             key,
             task_id,
@@ -74,17 +92,21 @@ def read_held_tasks(using: str, queue: str) -> Iterator[HeldTask]:
 
 def lock_claims(using: str, keys: Collection[UUID]) -> set[UUID]:
     """Lock those of the claims that a worker still has, and return their keys."""
-    sql = "SELECT id FROM {claim} WHERE id {among} AND worker_id IS NOT NULL"
+    among, listed = _among(using, keys)
+    rest = "FROM {claim} WHERE id {among} AND worker_id IS NOT NULL"
+    rest = rest.replace("{among}", among)
     if connections[using].features.has_select_for_update:
         # In one order for everybody, so that nobody waits in a circle.
-        sql += " ORDER BY id FOR UPDATE"
-    found = {row[0] for row in _execute_for(using, sql, keys)}
+        rest += " ORDER BY id FOR UPDATE"
+    found = {row[0] for row in _read(using, "id", rest, listed)}
     return {key for key in keys if key in found or key.hex in found}
 
 
 def delete_claims(using: str, keys: Collection[UUID]) -> None:
     """Delete these claims."""
-    _execute_for(using, "DELETE FROM {claim} WHERE id {among}", keys)
+    among, listed = _among(using, keys)
+    sql = "DELETE FROM {claim} WHERE id {among}".replace("{among}", among)
+    _execute(using, sql, listed)
 
 
 def _execute(using: str, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -94,14 +116,29 @@ def _execute(using: str, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def _execute_for(using: str, sql: str, keys: Collection[UUID]) -> list[tuple[Any, ...]]:
+def _read(using: str, columns: str, rest: str, *values: Any) -> list[Any]:
+    """Return all rows of a SELECT, which SQLite tells as one.
+
+    Its driver lets go of the interpreter lock for each row, and a busy event loop does
+    not soon give it back.
+    """
+    if connections[using].vendor != "sqlite":
+        return _execute(using, f"SELECT {columns} {rest}", *values)
+    sql = f"SELECT json_group_array(json_array({columns})) {rest}"
+    ((text,),) = _execute(using, sql, *values)
+    rows: list[Any] = json.loads(text)
+    return rows
+
+
+def _among(using: str, keys: Collection[UUID]) -> tuple[str, Any]:
+    """Return a condition on many keys, whose text is the same for any number of them.
+
+    The database need not read it anew each time.
+    """
     if connections[using].features.has_native_uuid_field:
-        among = "= ANY(%s::uuid[])"
-        values = ["{" + ",".join(key.hex for key in keys) + "}"]
-    else:
-        among = f"IN ({', '.join(['%s'] * len(keys))})"
-        values = [key.hex for key in keys]
-    return _execute(using, sql.replace("{among}", among), *values)
+        return "= ANY(%s::uuid[])", "{" + ",".join(key.hex for key in keys) + "}"
+    listed = json.dumps([key.hex for key in keys])
+    return "IN (SELECT value FROM json_each(%s))", listed
 
 
 @lru_cache

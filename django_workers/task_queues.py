@@ -75,6 +75,17 @@ class AbstractTaskQueue(ABC):
         is_ordered = query.order_by or query.extra_order_by
         return queryset if is_ordered else queryset.order_by("pk")
 
+    def read_claimable(
+        self, in_flight: Collection[Any], most: int
+    ) -> Sequence[models.Model]:
+        """Return the first of the tasks that may be started now, `most` at most.
+
+        The same as `select_claimable` says, in a queue's innermost loop: one that is
+        always asked the same may keep its query prepared.
+        """
+        queryset = self.select_claimable(self.read_startable(), in_flight)
+        return list(queryset[:most])
+
     def limit_in_flight(self) -> int | None:
         """Return how many tasks one worker may run at once for now; None: all it can.
 
@@ -149,6 +160,8 @@ class AbstractTaskQueue(ABC):
 
     def get_task_id(self, queryset_item: models.Model) -> Any:
         """Return what names a task in errors and log lines."""
+        if self.task_id_field_name == "pk":
+            return queryset_item.pk
         return queryset_item.serializable_value(self.task_id_field_name)
 
     def parse_key(self, text: str) -> Any:

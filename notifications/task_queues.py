@@ -21,7 +21,8 @@ from django_workers import (
     TaskError,
     WorkerLost,
 )
-from django_workers.keys import among
+from django_workers.keys import LaterKeys, among
+from django_workers.prepared import PreparedSelect
 
 from .deliveries import record_delivered, record_failed, record_uncounted
 from .judging import judge
@@ -51,7 +52,13 @@ _NOT_SILENCED = ~Exists(
     )
 )
 _DUE = Q(next_attempt_at__lte=Now())
-_NOT_NEEDED_TO_SEND = ("created_at", "processed_at", "last_error")
+_NEEDED_TO_SEND = (
+    "order_number",
+    "tg_user_id",
+    "text",
+    "silent",
+    "last_error_code",
+)
 
 
 class DeliveryError(TaskError):
@@ -82,6 +89,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
             + settings.NOTIFICATIONS_READ_TIMEOUT
             + SPARE_SECONDS
         )
+        self._claimable = PreparedSelect(self._prepare)
         self._client: BotApiClient | None = None
         self._weather = Weather()
 
@@ -103,7 +111,9 @@ class OrderNotificationQueue(AbstractTaskQueue):
         return queryset.filter(UNFINISHED)
 
     def select_claimable(
-        self, queryset: QuerySet[OrderNotification], in_flight: Collection[Any]
+        self,
+        queryset: QuerySet[OrderNotification],
+        in_flight: Collection[Any] | LaterKeys,
     ) -> QuerySet[OrderNotification]:
         """Return what is due: the first unfinished of each chat with none on its way.
 
@@ -113,7 +123,15 @@ class OrderNotificationQueue(AbstractTaskQueue):
         if in_flight:
             busy = OrderNotification.objects.filter(among(in_flight))
             due = due.exclude(tg_user_id__in=busy.values("tg_user_id"))
-        return due.order_by("next_attempt_at", "pk").defer(*_NOT_NEEDED_TO_SEND)
+        return due.order_by("next_attempt_at", "pk").only(*_NEEDED_TO_SEND)
+
+    def read_claimable(
+        self, in_flight: Collection[Any], most: int
+    ) -> list[OrderNotification]:
+        return self._claimable.read(self.database, in_flight, most)
+
+    def _prepare(self, in_flight: LaterKeys) -> QuerySet[OrderNotification]:
+        return self.select_claimable(self.read_startable(), in_flight)
 
     def get_next_due_time(self) -> datetime | None:
         later = OrderNotification.objects.unfinished().filter(next_attempt_at__gt=Now())

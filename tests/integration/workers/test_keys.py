@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from django_workers.keys import among
+from django_workers.prepared import PreparedSelect
 from tests.shop.models import Customs, Letter, Parcel, Tin
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +100,33 @@ def test_the_table_is_searched_by_its_key_not_read_whole(model, make, unknown):
         assert "Index" in json.loads(plan)[0]["Plan"]["Node Type"] or "Bitmap" in plan
     else:
         assert "SEARCH" in plan.splitlines()[0]
+
+
+@pytest.mark.parametrize(("model", "make", "unknown"), KINDS)
+def test_a_prepared_query_reads_what_it_would_for_any_keys(model, make, unknown):
+    keys = make()
+    others = PreparedSelect(
+        lambda later: model.objects.exclude(among(later)).order_by("-pk").only("done")
+    )
+    for given in ([], keys[:4], [*keys[2:8], unknown], keys):
+        whole = model.objects.exclude(among(given)).order_by("-pk").only("done")
+
+        found = others.read("default", given, 5)
+
+        assert found == list(whole[:5])
+        assert all("failures" in row.get_deferred_fields() for row in found)
+
+
+def test_a_prepared_query_is_put_together_once(django_assert_num_queries):
+    built = []
+
+    def build(later):
+        built.append(later)
+        return Parcel.objects.filter(among(later)).order_by("pk")
+
+    prepared = PreparedSelect(build)
+    for key in numbers():
+        with django_assert_num_queries(1):
+            assert [row.pk for row in prepared.read("default", [key], 2)] == [key]
+
+    assert len(built) == 1
