@@ -828,7 +828,9 @@ def test_a_proxy_that_stays_silent_has_sent_nothing(scheme):
     assert phase_of(exchange) is Phase.CONNECT_TIMEOUT
 
 
-@pytest.mark.parametrize("server_class", [TlsServer, HttpProxy, HttpsProxy, Socks5Proxy])
+@pytest.mark.parametrize(
+    "server_class", [TlsServer, HttpProxy, HttpsProxy, Socks5Proxy]
+)
 def test_the_servers_of_these_tests_leave_nothing_open_wherever_they_end(server_class):
     """An open socket would be reported in the test during which it becomes garbage."""
     with warnings.catch_warnings(record=True) as caught:
