@@ -158,7 +158,12 @@ class Day:
     def _kill(self, worker: psutil.Process) -> None:
         """Kill it in the middle of something."""
         busy = Claim.objects.filter(worker__pid=worker.pid)
-        wait_until(busy.exists, 30, f"a send of process {worker.pid}")
+
+        def is_sending() -> bool:
+            self._do_what_is_due()  # or Telegram would stay away while this waits
+            return busy.exists()
+
+        wait_until(is_sending, 60, f"a send of process {worker.pid}")
         worker.kill()
         worker.wait()
         self._note(f"worker {worker.pid} is killed")
