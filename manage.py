@@ -4,6 +4,8 @@
 import os
 import sys
 
+from bot.processes import redaction
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workers_tutorial.settings")
@@ -19,6 +21,9 @@ def main() -> None:
         settings._setup()  # type: ignore[misc]  # read early: a mistake is one message
     except ImproperlyConfigured as error:
         sys.exit(str(error))
+    names = ("TG_BOT_TOKEN", "TG_PROXY_URL", "DATABASE_URL")
+    token, *urls = (getattr(settings, name, "") for name in names)
+    redaction.clean_records(redaction.secrets_of(token=token, urls=urls))
     execute_from_command_line(sys.argv)
 
 

@@ -24,6 +24,7 @@ def claim_and_settle(rows: int, batch: int) -> dict[str, float]:
     from django_workers.outcomes import Outcome
     from django_workers.settling import Settler
     from notifications.task_queues import task_queue
+    from notifications.verdicts import Kind, Verdict
 
     Queue.objects.get_or_create(name=task_queue.queue_name)
     worker = Worker.objects.create(queue_id=task_queue.queue_name, host="-", pid=1)
@@ -31,8 +32,9 @@ def claim_and_settle(rows: int, batch: int) -> dict[str, float]:
 
     def claim() -> list[Outcome]:
         claimed = claimer.claim(worker.pk, batch, len(in_flight))
-        return [Outcome(each, Success(each, 1)) for each in claimed.attempts]
+        return [Outcome(each, Success(each, accepted)) for each in claimed.attempts]
 
+    accepted = Verdict(kind=Kind.ACCEPTED, reason_code="accepted", message_id=1)
     in_flight: list[Outcome] = []
     for _ in range(BATCHES_IN_FLIGHT):
         in_flight += claim()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +24,15 @@ from django_workers.inserting import insert_rows
 from django_workers.keys import among
 
 from .models import Customer, DeliveryAttempt, OrderNotification, Parked
-from .verdicts import BLOCKED, ENDED_BY_START, FLOOD, NOT_TELEGRAM, UNCERTAIN_CODES
+from .verdicts import (
+    BLOCKED,
+    ENDED_BY_START,
+    FLOOD,
+    NOT_TELEGRAM,
+    SENT_THEN_DELETED,
+    UNCERTAIN_CODES,
+    Verdict,
+)
 
 # The process or the connection ended in the middle: it may have been delivered.
 CUT_OFF = frozenset({WorkerLost.reason_code, "timeout", "interrupted"})
@@ -44,14 +53,7 @@ def record_delivered(successes: Sequence[Success]) -> None:
         # Some were deleted while they were sent; updating locked those that were not.
         there = set(notifications.values_list("pk", flat=True))
         successes = [s for s in successes if s.attempt.task_id in there]
-    _insert(
-        _row(
-            success.attempt,
-            DeliveryAttempt.Outcome.DELIVERED,
-            message_id=success.result,
-        )
-        for success in successes
-    )
+    _insert(map(_delivered_row, successes))
 
 
 def record_failed(notification: OrderNotification, error: TaskError) -> None:
@@ -163,6 +165,14 @@ def _row(
         description,
         message_id,
     )
+
+
+def _delivered_row(success: Success) -> tuple[Any, ...]:
+    verdict: Verdict = success.result
+    row = partial(_row, success.attempt, DeliveryAttempt.Outcome.DELIVERED)
+    if verdict.reason_code == SENT_THEN_DELETED:
+        return row(error_code=SENT_THEN_DELETED, description=verdict.description)
+    return row(message_id=verdict.message_id)
 
 
 def _insert(rows: Iterable[tuple[Any, ...]]) -> None:

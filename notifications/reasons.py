@@ -21,8 +21,8 @@ EXPLANATIONS: Final[Mapping[str, str | Promise]] = {
         "the way. There is nothing to do."
     ),
     "sent_then_deleted": _(
-        "Telegram accepted the message and deleted it at once. The customer may not "
-        "have seen it: ask them, if it matters."
+        "Telegram accepted the message and deleted it at once; the customer may not "
+        "have seen it. Ask them, if it matters."
     ),
     # Waiting; uses up no attempt.
     "flood": _(

@@ -151,8 +151,8 @@ class OrderNotificationQueue(AbstractTaskQueue):
 
     # --- how --------------------------------------------------------------------------
 
-    async def handle_task(self, queryset_item: OrderNotification) -> int | None:
-        """Send the message; return Telegram's id of it, when the answer had one."""
+    async def handle_task(self, queryset_item: OrderNotification) -> Verdict:
+        """Send the message; return what Telegram, which accepted it, said of it."""
         exchange = await self._get_client().send_message(
             queryset_item.tg_user_id,
             queryset_item.message,
@@ -161,7 +161,7 @@ class OrderNotificationQueue(AbstractTaskQueue):
         verdict = judge(exchange)
         if verdict.kind is Kind.ACCEPTED:
             self._weather.clear_up()
-            return verdict.message_id
+            return verdict
         raise self._ending(verdict, queryset_item)
 
     def _ending(self, verdict: Verdict, notification: OrderNotification) -> Exception:

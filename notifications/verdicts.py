@@ -198,6 +198,8 @@ FLOOD: Final = "flood"
 NOT_TELEGRAM: Final = "not_telegram"
 # The customer has blocked the bot.
 BLOCKED: Final = "blocked_by_user"
+# Accepted, but the customer may not have seen it.
+SENT_THEN_DELETED: Final = "sent_then_deleted"
 # Refusals that end when the customer presses Start or unblocks the bot.
 ENDED_BY_START: Final = frozenset({BLOCKED, "not_started", "chat_not_found"})
 # After these the customer may have the message although we hold no receipt.

@@ -72,11 +72,14 @@ def _number(least: float, most: float) -> Callable[..., None]:
     return check
 
 
-def _delays(value: list[float]) -> None:
-    for delay in value:
-        _number(0, _DAY)(delay)
-    if not value:
-        raise ValidationError("Must be seconds, for example 3,15.")
+def _delays(least: float) -> Callable[..., None]:
+    def check(value: list[float]) -> None:
+        for delay in value:
+            _number(least, _DAY)(delay)
+        if not value:
+            raise ValidationError("Must be seconds, for example 3,15.")
+
+    return check
 
 
 def _one_of(*choices: str) -> Callable[..., None]:
@@ -137,7 +140,7 @@ NOTIFICATIONS_CONCURRENCY: int = env.int(
     "NOTIFICATIONS_CONCURRENCY", 16, validate=_number(1, 1000)
 )
 NOTIFICATIONS_RETRY_DELAYS: list[float] = env.list(
-    "NOTIFICATIONS_RETRY_DELAYS", [3.0, 15.0], subcast=float, validate=_delays
+    "NOTIFICATIONS_RETRY_DELAYS", [3.0, 15.0], subcast=float, validate=_delays(0)
 )
 NOTIFICATIONS_UNCERTAIN: str = env.str(
     "NOTIFICATIONS_UNCERTAIN", "retry", validate=_one_of("retry", "hold")
@@ -161,7 +164,7 @@ NOTIFICATIONS_OUTAGE_PAUSES: list[float] = env.list(
     "NOTIFICATIONS_OUTAGE_PAUSES",
     [1.0, 2.0, 5.0, 10.0, 30.0, 60.0],
     subcast=float,
-    validate=_delays,
+    validate=_delays(0.01),  # without a pause, an outage would be one busy loop
 )
 NOTIFICATIONS_TOKEN_PAUSE: float = env.float(
     "NOTIFICATIONS_TOKEN_PAUSE", 60.0, validate=_number(0.01, _DAY)

@@ -36,10 +36,18 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def install(secrets: frozenset[str]) -> None:
-    """Redact every log record of this process, and log what nobody caught.
+    """Redact every log record of this process, and log what nobody caught."""
+    clean_records(secrets)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+    sys.unraisablehook = _log_unraisable
 
-    Records are redacted where they are made, so that every handler of every library
-    gets them clean, tracebacks included.
+
+def clean_records(secrets: frozenset[str]) -> None:
+    """Redact records where they are made.
+
+    So every handler of every library gets them clean, tracebacks included.
     """
     make_record = logging.getLogRecordFactory()
 
@@ -49,10 +57,6 @@ def install(secrets: frozenset[str]) -> None:
         return record
 
     logging.setLogRecordFactory(make_clean_record)
-    logging.captureWarnings(capture=True)
-    sys.excepthook = _log_uncaught
-    threading.excepthook = _log_uncaught_in_thread
-    sys.unraisablehook = _log_unraisable
 
 
 def _clean(record: logging.LogRecord, secrets: frozenset[str]) -> None:

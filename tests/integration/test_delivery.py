@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from django.urls import reverse
 
 from django_workers.models import Queue
 from notifications.customers import TelegramChat, press_start, unsubscribe
@@ -50,6 +51,25 @@ def test_a_delivered_notification_keeps_telegram_s_receipt(telegram):
     assert entry.text == "Сформирован заказ номер А-1"
     assert (attempt.outcome, attempt.message_id) == ("delivered", entry.message_id)
     assert attempt.started_at <= attempt.finished_at
+
+
+def test_a_message_that_telegram_deleted_at_once_says_so(telegram, admin_client):
+    words = "sent message was immediately deleted and can't be returned"
+    telegram.add_fault("server_error", times=1, code=500, description=words)
+    with sending():
+        notification = notify(ANNA)
+        finish(notification)
+    page = reverse(
+        "admin:notifications_ordernotification_change", args=[notification.pk]
+    )
+
+    shown = admin_client.get(page).content.decode()
+
+    assert notification.processed
+    assert len(sent_to(telegram, ANNA)) == 1
+    assert notification.attempts.get().error_code == "sent_then_deleted"
+    assert "сразу удалил его; клиент мог его не увидеть." in shown
+    assert "immediately deleted" in shown
 
 
 def test_three_refusals_are_final_and_name_the_reason(telegram):

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import logging
+import socket
 import threading
 import traceback
 import warnings
@@ -825,6 +826,23 @@ def test_a_proxy_that_stays_silent_has_sent_nothing(scheme):
         )
 
     assert phase_of(exchange) is Phase.CONNECT_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    "server_class", [TlsServer, HttpProxy, HttpsProxy, Socks5Proxy]
+)
+def test_the_servers_of_these_tests_leave_nothing_open_wherever_they_end(server_class):
+    """An open socket would be reported in the test during which it becomes garbage."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(20):
+            with contextlib.ExitStack() as clients, server_class() as server:
+                for _ in range(5):
+                    address = ("127.0.0.1", server.port)
+                    clients.enter_context(socket.create_connection(address))
+        gc.collect()
+
+    assert [str(warning.message) for warning in caught] == []
 
 
 # --- The token ----------------------------------------------------------------------

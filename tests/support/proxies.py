@@ -6,10 +6,9 @@ import contextlib
 import socket
 import ssl
 import struct
-import threading
 from urllib.parse import urlsplit
 
-from tests.support.raw_server import authority
+from tests.support.raw_server import StreamServer, authority
 
 LOGIN, PASSWORD = "shop", "open-sesame-4711"
 
@@ -17,60 +16,23 @@ Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
 
 
-class Refused(Exception):
+class Refused(ConnectionError):
     """The client may not use this proxy."""
 
 
-class _Proxy:
-    """Runs in a thread of its own until the `with` block ends."""
-
+class _Proxy(StreamServer):
     scheme = ""
-    ssl_context: ssl.SSLContext | None = None
 
     def __init__(self) -> None:
+        super().__init__()
         self.targets: list[str] = []
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-
-    def __enter__(self):
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
 
     def url(self, password: str = PASSWORD) -> str:
         return f"{self.scheme}://{LOGIN}:{password}@127.0.0.1:{self.port}"
 
-    async def handle(self, reader: Reader, writer: Writer) -> None:
-        raise NotImplementedError
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        server = await asyncio.start_server(
-            self._play, "127.0.0.1", 0, ssl=self.ssl_context
-        )
-        self.port: int = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        async with server:
-            await self._stop.wait()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _play(self, reader: Reader, writer: Writer) -> None:
-        try:
-            with contextlib.suppress(
-                Refused, ConnectionError, asyncio.IncompleteReadError
-            ):
-                await self.handle(reader, writer)
-                await writer.drain()
-        finally:
-            writer.close()
+    async def reach(self, host: str, port: int) -> tuple[Reader, Writer]:
+        # No test needs a name resolved: whatever the name, the server is here.
+        return await self.connect(host.replace("telegram.example", "127.0.0.1"), port)
 
 
 class HttpProxy(_Proxy):
@@ -88,7 +50,7 @@ class HttpProxy(_Proxy):
         self.targets.append(target)
         tunnel = method == "CONNECT"
         address = urlsplit(f"//{target}" if tunnel else target)
-        upstream = await _connect(address.hostname or "", address.port or 80)
+        upstream = await self.reach(address.hostname or "", address.port or 80)
         if tunnel:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
@@ -131,7 +93,7 @@ class Socks5Proxy(_Proxy):
         (port,) = struct.unpack("!H", await reader.readexactly(2))
         self.targets.append(f"{host}:{port}")
         try:
-            upstream = await _connect(host, port)
+            upstream = await self.reach(host, port)
         except OSError:
             writer.write(b"\x05\x05\x00\x01" + bytes(6))  # connection refused
             raise Refused from None
@@ -143,12 +105,6 @@ async def _short_text(reader: Reader, *, skip: int = 0) -> str:
     await reader.readexactly(skip)
     (length,) = await reader.readexactly(1)
     return (await reader.readexactly(length)).decode()
-
-
-async def _connect(host: str, port: int) -> tuple[Reader, Writer]:
-    # No test needs a name resolved: whatever the name, the server is here.
-    here = host.replace("telegram.example", "127.0.0.1")
-    return await asyncio.open_connection(here, port)
 
 
 async def _join(client: tuple[Reader, Writer], upstream: tuple[Reader, Writer]) -> None:

@@ -12,6 +12,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Self
 
 import trustme
 
@@ -82,13 +83,14 @@ class Peer:
 Script = Callable[[Peer], Awaitable[None]]
 
 
-class RawServer:
-    """Serves every connection with the script, until the `with` block ends."""
+class _Server:
+    """Plays `_play` for every connection, in a thread, until the `with` block ends.
 
-    def __init__(self, script: Script, *, receive_buffer: int | None = None) -> None:
-        self._script = script
-        self.peers: list[Peer] = []
-        self.failures: list[BaseException] = []
+    By then every socket is closed, wherever its connection was: one that is left open
+    would be reported in another test, the one during which it becomes garbage.
+    """
+
+    def __init__(self, *, receive_buffer: int | None = None) -> None:
         self._accepted: list[socket.socket] = []
         self._playing: list[asyncio.Task[None]] = []
         self._listener = socket.socket()
@@ -100,11 +102,10 @@ class RawServer:
         self._listener.listen(128)
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
-    def __enter__(self) -> "RawServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
         return self
@@ -113,6 +114,47 @@ class RawServer:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._listener.close()
+
+    async def _play(self, sock: socket.socket) -> None:
+        raise NotImplementedError
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._ready.set()
+        # asyncio's own server, and a cancelled `sock_accept`, lose a connection that
+        # they have taken already when it all ends.
+        self._loop.add_reader(self._listener, self._accept)
+        await self._stop.wait()
+        self._loop.remove_reader(self._listener)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._close()
+        for sock in self._accepted:
+            sock.close()
+
+    async def _close(self) -> None:
+        """Close what a connection's task may have left when it was cancelled."""
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            sock, _ = self._listener.accept()
+            sock.setblocking(False)
+            self._accepted.append(sock)
+            self._playing.append(asyncio.create_task(self._play(sock)))
+
+
+class RawServer(_Server):
+    """Serves every connection with the script, until the `with` block ends."""
+
+    def __init__(self, script: Script, *, receive_buffer: int | None = None) -> None:
+        super().__init__(receive_buffer=receive_buffer)
+        self._script = script
+        self.peers: list[Peer] = []
+        self.failures: list[BaseException] = []
+        self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def received(self) -> bytes:
@@ -123,31 +165,9 @@ class RawServer:
     def requests_written(self) -> int:
         return self.received.count(b"POST ")
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        self._ready.set()
-        # A cancelled `sock_accept` could lose a connection that it had taken already.
-        self._loop.add_reader(self._listener, self._accept)
-        await self._stop.wait()
-        self._loop.remove_reader(self._listener)
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for sock in self._accepted:
-            sock.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            sock, _ = self._listener.accept()
-            sock.setblocking(False)
-            self._accepted.append(sock)
-            peer = Peer(sock)
-            self.peers.append(peer)
-            self._playing.append(asyncio.create_task(self._play(peer, sock)))
-
-    async def _play(self, peer: Peer, sock: socket.socket) -> None:
+    async def _play(self, sock: socket.socket) -> None:
+        peer = Peer(sock)
+        self.peers.append(peer)
         with contextlib.closing(sock):
             try:
                 await self._script(peer)
@@ -206,43 +226,62 @@ def trusting_context() -> ssl.SSLContext:
     return context
 
 
-class TlsServer:
+class StreamServer(_Server):
+    """Handles every connection as a stream, with TLS or without."""
+
+    ssl_context: ssl.SSLContext | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def handle(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        raise NotImplementedError
+
+    async def connect(
+        self, host: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(host, port)
+        self._writers.append(writer)
+        return reader, writer
+
+    async def _play(self, sock: socket.socket) -> None:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(
+                lambda: protocol, sock, ssl=self.ssl_context
+            )
+            writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+            self._writers.append(writer)
+            with contextlib.closing(writer):
+                await self.handle(reader, writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+            pass  # The client has gone, or wants no such TLS.
+
+    async def _close(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)  # the turn of the loop in which they are closed
+
+
+class TlsServer(StreamServer):
     """Answers every request over TLS, and closes after each when told to."""
 
     def __init__(self, *, requests_per_connection: int = 1000) -> None:
+        super().__init__()
+        self.ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority().issue_cert("127.0.0.1").configure_cert(self.ssl_context)
         self._limit = requests_per_connection
         self.requests_written = 0
         self.connections = 0
         self.closed_idle = threading.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-
-    def __enter__(self) -> "TlsServer":
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority().issue_cert("127.0.0.1").configure_cert(context)
-        server = await asyncio.start_server(self._play, "127.0.0.1", 0, ssl=context)
-        self.port: int = server.sockets[0].getsockname()[1]
         self.url = f"https://127.0.0.1:{self.port}"
-        self._ready.set()
-        async with server:
-            await self._stop.wait()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _play(
+    async def handle(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.connections += 1
@@ -254,8 +293,6 @@ class TlsServer:
                 self.requests_written += 1
                 writer.write(answer())
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
         finally:
             writer.transport.abort()
             with contextlib.suppress(ConnectionError):

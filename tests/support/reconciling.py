@@ -6,10 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from bot.local_telegram import Entry
 from notifications.models import DeliveryAttempt, OrderNotification
 from notifications.models.notification import MAX_FAILED_ATTEMPTS
+from notifications.verdicts import BLOCKED
 
 Outcome = DeliveryAttempt.Outcome
 
@@ -177,6 +179,17 @@ def _judge_ends(day: Reconciliation) -> None:
         )
 
 
+def _judge_third_failures(day: Reconciliation) -> None:
+    """A third failure is the last one, unless the customer comes back after it."""
+    for sends in day.sends.values():
+        failures = 0
+        for send, _next in pairwise(sends):
+            failures += send.attempt.counted
+            is_last = send.attempt.counted and failures % MAX_FAILED_ATTEMPTS == 0
+            may_go_on = send.attempt.error_code == BLOCKED
+            day.check(not is_last or may_go_on, "a fourth attempt", *sends)
+
+
 def _judge_records(day: Reconciliation) -> None:
     """What we wrote down about a request is what Telegram did with it."""
     for send in day.all_sends():
@@ -186,10 +199,12 @@ def _judge_records(day: Reconciliation) -> None:
         if entry is None:
             is_known = attempt.error_code in _NEVER_ARRIVED
             day.check(is_known, "an attempt that Telegram never saw", send)
-        elif entry.code == 200 and attempt.outcome == Outcome.DELIVERED:
+        elif entry.code == 200:
+            is_delivered = attempt.outcome == Outcome.DELIVERED
+            day.check(is_delivered, "accepted, but recorded as something else", send)
             is_same = attempt.message_id == entry.message_id
             day.check(is_same, "another message's number", send)
-        elif entry.code != 200:
+        else:
             outcome, code = _EXPECTED[_what_telegram_did(entry)]
             is_right = (attempt.outcome, attempt.error_code) == (outcome, code)
             day.check(is_right, "recorded as something else", send)
@@ -245,6 +260,7 @@ def _judge_pace(day: Reconciliation) -> None:
 
 _JUDGES: tuple[Callable[[Reconciliation], None], ...] = (
     _judge_ends,
+    _judge_third_failures,
     _judge_records,
     _judge_duplicates,
     _judge_order,

@@ -10,6 +10,7 @@ from django_workers.claiming import Claimer
 from django_workers.models import Worker
 from django_workers.outcomes import Ending, Outcome
 from django_workers.settling import Settler
+from notifications.verdicts import Kind, Verdict
 
 
 def claim_all(queue: AbstractTaskQueue, worker: Worker, free: int = 99) -> Any:
@@ -18,7 +19,9 @@ def claim_all(queue: AbstractTaskQueue, worker: Worker, free: int = 99) -> Any:
 
 
 def success(attempt: Attempt) -> Outcome:
-    return Outcome(attempt, Success(attempt))
+    """Return the end of a message that Telegram accepted, or of any other task."""
+    accepted = Verdict(kind=Kind.ACCEPTED, reason_code="accepted")
+    return Outcome(attempt, Success(attempt, accepted))
 
 
 def failure(attempt: Attempt, reason_code: str = "refused") -> Outcome:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,3 +134,27 @@ fail()
     assert SECRET not in ended.stderr
     assert ended.stderr.count("ValueError: 123456789:***") == 3
     assert "UserWarning: 123456789:***" in ended.stderr
+
+
+def test_what_a_command_of_manage_py_logs_shows_no_token(tmp_path: Path) -> None:
+    """`manage.py run_worker` may drain any queue, also one that has it in its URLs."""
+    root = Path(__file__).parents[2]
+    program = "import logging; logging.getLogger('shop').error('/bot%s/', {!r})"
+    settings = {
+        "ENV_FILE": str(tmp_path / "env"),
+        "DATABASE_URL": "sqlite://:memory:",
+        "DJANGO_SETTINGS_MODULE": "workers_tutorial.settings",
+        "TG_BOT_TOKEN": TOKEN,
+    }
+
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "shell", "-c", program.format(TOKEN)],
+        cwd=root,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert SECRET not in ended.stderr
+    assert "shop: /bot123456789:***/" in ended.stderr
