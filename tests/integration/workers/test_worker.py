@@ -397,8 +397,11 @@ def test_a_queue_goes_on_when_its_probe_passes(kind):
 
 
 @pytest.mark.parametrize("kind", [Probed, ProbedInThread])
-def test_a_probe_that_crashes_is_told_of_and_prolongs_the_pause(kind, caplog):
-    queue = kind(ZeroDivisionError("oops"))
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError, asyncio.CancelledError, BaseException]
+)
+def test_a_probe_that_crashes_is_told_of_and_prolongs_the_pause(kind, error, caplog):
+    queue = kind(error("oops"))
 
     with working(queue):
         pause_first(queue)
@@ -409,7 +412,7 @@ def test_a_probe_that_crashes_is_told_of_and_prolongs_the_pause(kind, caplog):
         row = Queue.objects.get()
 
     assert 20 < seconds_until(row.paused_until) <= 30
-    assert "ZeroDivisionError" in row.pause_description
+    assert error.__name__ in row.pause_description
     assert "queue.probe_crashed" in events(caplog)
 
 
