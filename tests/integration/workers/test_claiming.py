@@ -15,7 +15,8 @@ from django_workers.claiming import Claimer, WorkerEvictedError
 from django_workers.models import Claim, Queue, Worker
 from django_workers.presence import release_strangers
 from tests.shop.models import Customs, Letter, Parcel, Tin
-from tests.shop.task_queues import LetterQueue, PlainQueue, TinQueue
+from tests.shop.task_queues import AsyncQueue, LetterQueue, PlainQueue, TinQueue
+from tests.support.settling import settle, success
 from tests.support.workers import (
     in_thread,
     locked_database,
@@ -165,6 +166,31 @@ def test_a_task_that_is_done_while_another_waits_for_the_lock_is_not_taken(queue
     thread.join()
 
     assert found == []
+
+
+def test_a_task_that_is_settled_between_two_statements_of_a_claim_is_not_taken(worker):
+    """What is in flight is read before what is pending: the reverse would take it."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's writers are alone")
+    queue = AsyncQueue()
+    make_parcels(1)
+    (attempt,) = claim(queue, make_worker(queue)).attempts
+    (waiting,) = make_parcels(1)
+    settled = []
+
+    def settle_meanwhile(execute, sql, *rest):
+        rows = execute(sql, *rest)
+        is_first_read = "shop_parcel" in sql or "FROM \"django_workers_claim" in sql
+        if connection.in_atomic_block and is_first_read and not settled:
+            settled.append(sql)
+            in_thread(lambda: settle(queue, success(attempt))).join()
+        return rows
+
+    with connection.execute_wrapper(settle_meanwhile):
+        found = keys(claim(queue, worker, free=5))
+
+    assert settled
+    assert found == [waiting.pk]
 
 
 def test_an_empty_look_writes_nothing(queue, worker):
