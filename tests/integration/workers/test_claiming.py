@@ -180,7 +180,7 @@ def test_a_task_that_is_settled_between_two_statements_of_a_claim_is_not_taken(w
 
     def settle_meanwhile(execute, sql, *rest):
         rows = execute(sql, *rest)
-        is_first_read = "shop_parcel" in sql or "FROM \"django_workers_claim" in sql
+        is_first_read = "shop_parcel" in sql or 'FROM "django_workers_claim' in sql
         if connection.in_atomic_block and is_first_read and not settled:
             settled.append(sql)
             in_thread(lambda: settle(queue, success(attempt))).join()
@@ -253,6 +253,7 @@ def test_a_hold_of_a_vanished_row_does_not_keep_a_drained_worker_for_ever(
 
     claim(queue, worker)
 
+    assert not Claim.objects.exists()
     assert claim(queue, worker).is_empty
 
 
