@@ -19,9 +19,10 @@ from tests.support.sending import (
     sending,
     sent_to,
 )
+from tests.support.settling import claim_all, failure, settle, success
 from tests.support.telegram import ANNA, IVAN, MARIA, RunningTelegram
 from tests.support.waiting import wait_until
-from tests.support.workers import has_no_claims, working
+from tests.support.workers import has_no_claims, make_worker, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -341,3 +342,20 @@ def test_an_answer_that_drips_for_ever_is_given_up_and_counted(telegram, setting
 
     assert notification.processed
     assert outcomes(notification)[0] == (Outcome.UNCERTAIN, True)
+
+
+def test_a_record_that_is_written_again_after_a_lost_answer_is_there_once():
+    """The COMMIT was applied, and its answer was lost: the worker settles again."""
+    queue = OrderNotificationQueue()
+    delivered, refused = notify(ANNA), notify(MARIA)
+    first, second = claim_all(queue, make_worker(queue))
+    outcomes_of_both = (success(first), failure(second))
+
+    settle(queue, *outcomes_of_both)
+    settle(queue, *outcomes_of_both)
+
+    assert outcomes(delivered) == [(Outcome.DELIVERED, False)]
+    assert outcomes(refused) == [(Outcome.REFUSED, True)]
+    refused.refresh_from_db()
+    assert refused.failed_attempts_number == 1
+    assert has_no_claims()
