@@ -344,7 +344,7 @@ def test_an_answer_that_drips_for_ever_is_given_up_and_counted(telegram, setting
     assert outcomes(notification)[0] == (Outcome.UNCERTAIN, True)
 
 
-def test_a_record_that_is_written_again_after_a_lost_answer_is_there_once():
+def test_a_record_that_is_written_again_after_a_lost_answer_is_there_once(caplog):
     """The COMMIT was applied, and its answer was lost: the worker settles again."""
     queue = OrderNotificationQueue()
     delivered, refused = notify(ANNA), notify(MARIA)
@@ -359,3 +359,4 @@ def test_a_record_that_is_written_again_after_a_lost_answer_is_there_once():
     refused.refresh_from_db()
     assert refused.failed_attempts_number == 1
     assert has_no_claims()
+    assert "cannot be recorded" not in caplog.text
