@@ -12,15 +12,19 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from django_workers.claiming import Claimer, WorkerEvictedError
+from django_workers.database import database_now
 from django_workers.models import Claim, Queue, Worker
 from django_workers.presence import release_strangers
 from tests.shop.models import Customs, Letter, Parcel, Tin
 from tests.shop.task_queues import AsyncQueue, LetterQueue, PlainQueue, TinQueue
 from tests.support.settling import settle, success
+from tests.support.waiting import wait_until
 from tests.support.workers import (
     in_thread,
+    is_somebody_waiting,
     locked_database,
     make_worker,
+    other_client,
     sqlite_without_settings,
 )
 
@@ -576,6 +580,26 @@ def test_a_clock_that_was_set_back_by_an_hour_does_not_stop_the_queue():
     assert Queue.objects.filter(tokens_at__lt=later - timedelta(minutes=59)).exists()
     Queue.objects.update(tokens_at=timezone.now() - timedelta(seconds=1))
     assert len(keys(claim(queue, worker))) == 1
+
+
+def test_no_time_is_counted_twice_by_who_waited_for_the_lock():
+    """The time is asked for after the lock: before it, another may count past that."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's writers are alone")
+    queue = Limited()
+    worker = make_worker(queue)
+    make_parcels(1)
+    with other_client() as client:
+        client.execute("SELECT 1 FROM django_workers_queue FOR UPDATE")
+        waiting = in_thread(lambda: claim(queue, worker))
+        wait_until(is_somebody_waiting, what="the claimer")
+        counted_at = database_now("default")
+        client.execute(
+            "UPDATE django_workers_queue SET tokens = 0, tokens_at = %s", [counted_at]
+        )
+    waiting.join()
+
+    assert Queue.objects.get().tokens_at >= counted_at
 
 
 # --- keys -----------------------------------------------------------------------------

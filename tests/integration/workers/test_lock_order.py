@@ -17,7 +17,12 @@ from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue
 from tests.support.settling import claim_all, ended, failure, settle, success
 from tests.support.waiting import wait_until
-from tests.support.workers import in_thread, make_worker, other_client
+from tests.support.workers import (
+    in_thread,
+    is_somebody_waiting,
+    make_worker,
+    other_client,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,15 +68,6 @@ def locked_before(table, act):
         found = [each for each in ORDER if each != table and is_locked(each)]
     acting.join()
     return found
-
-
-def is_somebody_waiting():
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return bool(cursor.fetchall())
 
 
 def is_locked(table):
