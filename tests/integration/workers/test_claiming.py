@@ -180,7 +180,7 @@ def test_a_task_that_is_settled_between_two_statements_of_a_claim_is_not_taken(w
     make_parcels(1)
     (attempt,) = claim(queue, make_worker(queue)).attempts
     (waiting,) = make_parcels(1)
-    settled = []
+    settled: list[str] = []
 
     def settle_meanwhile(execute, sql, *rest):
         rows = execute(sql, *rest)
