@@ -134,7 +134,8 @@ def test_an_announcement_is_news(news):
 
 @pytest.mark.parametrize("ends", ["by its probe", "by hand", "for another to probe"])
 def test_the_end_of_a_pause_is_news(news, ends):
-    paused = {"paused_until": timezone.now(), "pause_epoch": 1}
+    now = timezone.now()
+    paused = {"paused_until": now, "probing_until": now, "pause_epoch": 1}
     Queue.objects.create(name="shop.Parcel", **paused)
     quiet(news)
 
