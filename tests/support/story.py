@@ -233,6 +233,7 @@ class Story(RuleBasedStateMachine):
             assert not is_alive
             worker.heartbeat.register(pid=1)
             return 0
+        self.model.forget(set(Claim.objects.values_list("pk", flat=True)))
         attempts = claimed.attempts
         taken = [attempt.pk for attempt in attempts]
         if is_alive:
