@@ -99,6 +99,10 @@ _EVENTS: dict[str, tuple[int, str]] = {
         "Queue %(queue)s is paused by hand, by %(by)s. %(description)s",
     ),
     "queue.resumed": (logging.INFO, "Queue %(queue)s goes on."),
+    "queue.unclosed": (
+        logging.WARNING,
+        "The aclose() of queue %(queue)s did not end in time and was cut off.",
+    ),
     "queue.probe_crashed": (
         logging.ERROR,
         "The probe of queue %(queue)s raised an unexpected exception.",

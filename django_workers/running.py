@@ -68,7 +68,9 @@ class Runner:
                     await answer
         except PauseQueue as error:
             return error
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
+            if _is_cancelled_by_worker(error):
+                raise
             emit("queue.probe_crashed", exc_info=error, queue=self.queue.queue_name)
             return PauseQueue(CRASHED_PROBE_SECONDS, "probe_crashed", repr(error))
         return None
@@ -91,12 +93,10 @@ class Runner:
                 return Success(attempt, await self._call(attempt))
             except (TaskError, PostponeTask, PauseQueue) as error:
                 ending = error
-            except asyncio.CancelledError as error:
-                if _is_cancelled_by_worker():
-                    raise
-                ending = _crashed(attempt, error)
-            except (Exception, SystemExit, KeyboardInterrupt) as error:
+            except BaseException as error:
                 # A handler that calls sys.exit() must not take its neighbours with it.
+                if _is_cancelled_by_worker(error):
+                    raise
                 ending = _crashed(attempt, error)
         if self._is_async and _tells_of_database(ending):
             await sync_to_async(_close_broken_connections)()
@@ -184,10 +184,11 @@ def _result(answer: _Answer) -> Any:
     return result
 
 
-def _is_cancelled_by_worker() -> bool:
+def _is_cancelled_by_worker(error: BaseException) -> bool:
     """Tell a cancelled attempt from a handler that let a CancelledError escape."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    is_cancelled = isinstance(error, asyncio.CancelledError)
+    return is_cancelled and task is not None and task.cancelling() > 0
 
 
 def _crashed(attempt: Attempt, error: BaseException) -> TaskError:

@@ -102,7 +102,7 @@ class Worker:
             stack.callback(self.database.close)
             await self.presence.register()
             stack.push_async_callback(self._leave)
-            stack.push_async_callback(self.queue.aclose)
+            stack.push_async_callback(self._close_queue)
             heartbeat.start()
             stack.push_async_callback(asyncio.to_thread, heartbeat.close)
             watcher.start()
@@ -113,13 +113,21 @@ class Worker:
         await self._release_strangers()
         await self.presence.leave()
 
+    async def _close_queue(self) -> None:
+        try:
+            async with asyncio.timeout(self._closing_seconds()) as deadline:
+                await self.queue.aclose()
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            emit("queue.unclosed", queue=self.queue.queue_name)
+
     async def _close_runner(self) -> None:
         self.is_stuck |= not await self.runner.close()
 
     def _finish_telling(self) -> None:
         """Let the receivers of signals finish, as long as the deadline leaves time."""
-        left = self._set_deadline() - self.loop.time()
-        if waiting := deliverer.wait(max(left, CLOSING_SECONDS)):
+        if waiting := deliverer.wait(self._closing_seconds()):
             emit("receivers.cut", waiting=waiting)
 
     def _say_goodbye(self) -> None:
@@ -265,6 +273,10 @@ class Worker:
             now = self.loop.time()
             self.database.give_up_at = now + self.options.stop_timeout_seconds
         return self.database.give_up_at
+
+    def _closing_seconds(self) -> float:
+        """Return for how long one that has to be closed may be waited for."""
+        return max(self._set_deadline() - self.loop.time(), CLOSING_SECONDS)
 
     async def _finish_in_flight(self) -> None:
         """Let what is in flight finish, up to the deadline; cut and settle the rest."""

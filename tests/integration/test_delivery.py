@@ -1,6 +1,7 @@
 """Notifications on their way: a real worker, a real database, the local Telegram."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,9 +21,10 @@ from tests.support.sending import (
     sending,
     sent_to,
 )
+from tests.support.settling import claim_all, failure, settle, success
 from tests.support.telegram import ANNA, IVAN, MARIA, RunningTelegram
 from tests.support.waiting import wait_until
-from tests.support.workers import has_no_claims, working
+from tests.support.workers import has_no_claims, make_worker, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -332,6 +334,7 @@ def test_a_retry_is_noticed_at_once_though_nothing_is_inserted(telegram):
         notification = notify(MARIA)
         finish(notification)
         telegram.press_start(MARIA)
+        time.sleep(0.5)  # the worker looks once more by itself, and finds nothing
         OrderNotification.objects.retry()
         finish(notification)
 
@@ -345,6 +348,7 @@ def test_what_stop_held_back_is_sent_at_once_after_start(telegram):
     held_back = notify(ANNA)
     with working(OrderNotificationQueue(), poll_seconds=60):
         finish(notify(IVAN))
+        time.sleep(0.5)  # the worker looks once more by itself, and finds nothing
         press_start(chat)
         finish(held_back)
 
@@ -361,3 +365,21 @@ def test_an_answer_that_drips_for_ever_is_given_up_and_counted(telegram, setting
 
     assert notification.processed
     assert outcomes(notification)[0] == (Outcome.UNCERTAIN, True)
+
+
+def test_a_record_that_is_written_again_after_a_lost_answer_is_there_once(caplog):
+    """The COMMIT was applied, and its answer was lost: the worker settles again."""
+    queue = OrderNotificationQueue()
+    delivered, refused = notify(ANNA), notify(MARIA)
+    first, second = claim_all(queue, make_worker(queue))
+    outcomes_of_both = (success(first), failure(second))
+
+    settle(queue, *outcomes_of_both)
+    settle(queue, *outcomes_of_both)
+
+    assert outcomes(delivered) == [(Outcome.DELIVERED, False)]
+    assert outcomes(refused) == [(Outcome.REFUSED, True)]
+    refused.refresh_from_db()
+    assert refused.failed_attempts_number == 1
+    assert has_no_claims()
+    assert "cannot be recorded" not in caplog.text

@@ -36,7 +36,8 @@ LONG_BEAT = 1.0
 LONG_MINUTES = 3
 # Each fault must have happened once; a machine may be too slow for that.
 EXTRA_MINUTES = 3
-DRAIN_SECONDS = 120.0
+# A row that kills its workers takes several with it, one after the other.
+DRAIN_SECONDS = 300.0
 MOST_COMPLAINTS = 40
 
 

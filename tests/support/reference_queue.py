@@ -125,6 +125,17 @@ class ReferenceQueue:
         alone = hold is not None and hold.alone
         self.claims[pk] = Hold(key, self.now, worker=worker, alone=alone)
 
+    def forget(self, there: Collection[UUID]) -> None:
+        """Forget what means nothing any more and is swept up: `there` is the rest.
+
+        A clock that is set back afterwards brings it back no more.
+        """
+        self.claims = {
+            pk: hold
+            for pk, hold in self.claims.items()
+            if hold.key in there or self._blocks(pk, hold)
+        }
+
     def take_probe(self) -> None:
         self.probing_until = self.now + PROBE_SECONDS
 

@@ -276,6 +276,16 @@ def sqlite_without_settings() -> Iterator[None]:
         wrapper.transaction_mode = mode
 
 
+def is_somebody_waiting() -> bool:
+    """Tell whether a client of PostgreSQL waits for a lock that another one holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.fetchall())
+
+
 def sqlite_file() -> str:
     return str(connection.settings_dict["NAME"])
 

@@ -1,6 +1,10 @@
 """Who is dead is judged by counters, on the observer's own clock."""
 
-from django_workers.heartbeat import Observer
+import time
+
+import pytest
+
+from django_workers.heartbeat import Observer, boot_seconds
 
 BEAT = 2.0
 
@@ -59,3 +63,14 @@ def test_a_dead_worker_is_named_again_until_it_is_gone():
 
     assert look(observer, *still(6)) == {1: 5}
     assert look(observer, (12.0, {1: 5})) == {1: 5}
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has it")
+def test_a_worker_s_own_silence_is_counted_on_a_clock_that_counts_suspension(
+    monkeypatch,
+):
+    """A laptop that slept for an hour was silent for an hour."""
+    clocks = {time.CLOCK_BOOTTIME: 3605.0, time.CLOCK_MONOTONIC: 5.0}
+    monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
+
+    assert boot_seconds() == 3605.0

@@ -173,6 +173,9 @@ def test_many_threads_at_once_keep_their_own_task_ids():
         StopIteration(),
         StopAsyncIteration(),
         MemoryError(),
+        # Of neither kind, as the timeouts of gevent are.
+        BaseException("a cut"),
+        GeneratorExit(),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -12,14 +12,19 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from django_workers.claiming import Claimer, WorkerEvictedError
+from django_workers.database import database_now
 from django_workers.models import Claim, Queue, Worker
 from django_workers.presence import release_strangers
 from tests.shop.models import Customs, Letter, Parcel, Tin
-from tests.shop.task_queues import LetterQueue, PlainQueue, TinQueue
+from tests.shop.task_queues import AsyncQueue, LetterQueue, PlainQueue, TinQueue
+from tests.support.settling import settle, success
+from tests.support.waiting import wait_until
 from tests.support.workers import (
     in_thread,
+    is_somebody_waiting,
     locked_database,
     make_worker,
+    other_client,
     sqlite_without_settings,
 )
 
@@ -167,6 +172,31 @@ def test_a_task_that_is_done_while_another_waits_for_the_lock_is_not_taken(queue
     assert found == []
 
 
+def test_a_task_that_is_settled_between_two_statements_of_a_claim_is_not_taken(worker):
+    """What is in flight is read before what is pending: the reverse would take it."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's writers are alone")
+    queue = AsyncQueue()
+    make_parcels(1)
+    (attempt,) = claim(queue, make_worker(queue)).attempts
+    (waiting,) = make_parcels(1)
+    settled: list[str] = []
+
+    def settle_meanwhile(execute, sql, *rest):
+        rows = execute(sql, *rest)
+        is_first_read = "shop_parcel" in sql or 'FROM "django_workers_claim' in sql
+        if connection.in_atomic_block and is_first_read and not settled:
+            settled.append(sql)
+            in_thread(lambda: settle(queue, success(attempt))).join()
+        return rows
+
+    with connection.execute_wrapper(settle_meanwhile):
+        found = keys(claim(queue, worker, free=5))
+
+    assert settled
+    assert found == [waiting.pk]
+
+
 def test_an_empty_look_writes_nothing(queue, worker):
     with locked_database():
         claimed = claim(queue, worker)
@@ -227,6 +257,7 @@ def test_a_hold_of_a_vanished_row_does_not_keep_a_drained_worker_for_ever(
 
     claim(queue, worker)
 
+    assert not Claim.objects.exists()
     assert claim(queue, worker).is_empty
 
 
@@ -549,6 +580,26 @@ def test_a_clock_that_was_set_back_by_an_hour_does_not_stop_the_queue():
     assert Queue.objects.filter(tokens_at__lt=later - timedelta(minutes=59)).exists()
     Queue.objects.update(tokens_at=timezone.now() - timedelta(seconds=1))
     assert len(keys(claim(queue, worker))) == 1
+
+
+def test_no_time_is_counted_twice_by_who_waited_for_the_lock():
+    """The time is asked for after the lock: before it, another may count past that."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's writers are alone")
+    queue = Limited()
+    worker = make_worker(queue)
+    make_parcels(1)
+    with other_client() as client:
+        client.execute("SELECT 1 FROM django_workers_queue FOR UPDATE")
+        waiting = in_thread(lambda: claim(queue, worker))
+        wait_until(is_somebody_waiting, what="the claimer")
+        counted_at = database_now("default")
+        client.execute(
+            "UPDATE django_workers_queue SET tokens = 0, tokens_at = %s", [counted_at]
+        )
+    waiting.join()
+
+    assert Queue.objects.filter(tokens_at__gte=counted_at).exists()
 
 
 # --- keys -----------------------------------------------------------------------------

@@ -139,13 +139,17 @@ def test_a_frozen_worker_cannot_hold_its_locks_for_ever():
         pytest.skip("a file has no such limits")
 
     def limits():
-        names = ("idle_in_transaction_session_timeout", "lock_timeout")
+        names = [
+            "idle_in_transaction_session_timeout",
+            "lock_timeout",
+            "statement_timeout",
+        ]
         with connection.cursor() as cursor:
             return [cursor.execute(f"SHOW {name}").fetchone()[0] for name in names]
 
     with write_transaction("default"):
-        assert limits() == ["15s", "2s"]
-    assert limits() == ["0", "0"]
+        assert limits() == ["15s", "2s", "1min"]
+    assert limits() == ["0", "0", "0"]
 
 
 def test_a_transaction_that_the_server_ended_meanwhile_is_tried_again():

@@ -7,10 +7,12 @@ from uuid import uuid4
 import pytest
 from django.db import connection, models, transaction
 from django.db.migrations.state import ModelState, ProjectState
+from django.utils import timezone
 
-from django_workers.models import Claim
+from django_workers.models import Claim, Queue
 from django_workers.models import Worker as WorkerRow
 from django_workers.operations import NotifyOnInsert
+from django_workers.pausing import give_up_probe, resume_by_hand, settle_probe
 from django_workers.presence import release_strangers
 from django_workers.reaping import reap
 from django_workers.wakeup import Watcher, announce
@@ -126,6 +128,23 @@ def test_an_announcement_is_news(news):
     quiet(news)
 
     announce("default")
+
+    wait_until(lambda: news, what="the news")
+
+
+@pytest.mark.parametrize("ends", ["by its probe", "by hand", "for another to probe"])
+def test_the_end_of_a_pause_is_news(news, ends):
+    now = timezone.now()
+    paused = {"paused_until": now, "probing_until": now, "pause_epoch": 1}
+    Queue.objects.create(name="shop.Parcel", **paused)
+    quiet(news)
+
+    if ends == "by its probe":
+        settle_probe("shop.Parcel", "default", 1, None)
+    elif ends == "by hand":
+        resume_by_hand("shop.Parcel", "default")
+    else:
+        give_up_probe("shop.Parcel", "default", 1)
 
     wait_until(lambda: news, what="the news")
 

@@ -397,8 +397,11 @@ def test_a_queue_goes_on_when_its_probe_passes(kind):
 
 
 @pytest.mark.parametrize("kind", [Probed, ProbedInThread])
-def test_a_probe_that_crashes_is_told_of_and_prolongs_the_pause(kind, caplog):
-    queue = kind(ZeroDivisionError("oops"))
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError, asyncio.CancelledError, BaseException]
+)
+def test_a_probe_that_crashes_is_told_of_and_prolongs_the_pause(kind, error, caplog):
+    queue = kind(error("oops"))
 
     with working(queue):
         pause_first(queue)
@@ -409,7 +412,7 @@ def test_a_probe_that_crashes_is_told_of_and_prolongs_the_pause(kind, caplog):
         row = Queue.objects.get()
 
     assert 20 < seconds_until(row.paused_until) <= 30
-    assert "ZeroDivisionError" in row.pause_description
+    assert error.__name__ in row.pause_description
     assert "queue.probe_crashed" in events(caplog)
 
 
@@ -632,6 +635,20 @@ def test_a_queue_that_cannot_be_closed_does_not_leave_the_worker_registered():
     assert not WorkerRow.objects.exists()
 
 
+def test_a_queue_that_does_not_end_closing_keeps_no_worker_from_ending(caplog):
+    class Unclosable(Recorded):
+        async def aclose(self):
+            await asyncio.Event().wait()
+
+    with working(Unclosable(), stop_timeout_seconds=0.1) as worker:
+        start_of(worker)
+        before = time.monotonic()
+
+    assert time.monotonic() - before < SOON
+    assert "queue.unclosed" in events(caplog)
+    assert not WorkerRow.objects.exists()
+
+
 def test_a_thread_that_overruns_ends_the_worker_and_counts(caplog):
     release = threading.Event()
 
@@ -756,15 +773,19 @@ def test_a_claim_that_a_fenced_worker_did_not_start_is_given_back():
         """Finds itself fenced between the claim and the start, once."""
 
         looks = 0
+        started_by_then: list[int] | None = None
 
         def check_fence(self):
             self.looks += 1
+            if self.looks == 2:
+                self.started_by_then = [*queue.started]
             return super().check_fence() or self.looks == 2
 
     worker = Worker(queue, WorkerOptions(drain=True))
     worker.presence = LateFence(queue, worker.database, 1, worker._hear_of_dead)
     run(worker)
 
+    assert worker.presence.started_by_then == []
     assert [pk for pk, _ in queue.started] == [parcel.pk]
     assert all_done()
     assert has_no_claims()
@@ -836,6 +857,25 @@ def test_a_clean_end_gives_back_claims_that_it_does_not_know():
         worker.stop()
 
     assert has_no_claims()
+    assert not WorkerRow.objects.exists()
+
+
+def test_a_worker_that_cannot_settle_until_it_must_end_counts_as_dead(caplog):
+    """Nobody knows any more how its task ended, so another attempt is counted."""
+
+    class Unrecorded(Recorded):
+        def record_successes(self, successes):
+            raise OperationalError("the disk is full")
+
+    (parcel,) = make_parcels(1)
+    raised = pytest.raises(OperationalError)
+    with raised, working(Unrecorded(), stop_timeout_seconds=0.1) as worker:
+        wait_until(lambda: "database.lost" in events(caplog), what="trouble")
+
+    assert Claim.objects.get().worker_id == worker.presence.worker_id
+    drain(Recorded())
+    parcel.refresh_from_db()
+    assert (parcel.done, parcel.failures, parcel.last_error) == (True, 1, "worker_lost")
     assert not WorkerRow.objects.exists()
 
 
