@@ -22,8 +22,9 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
     """Bury a worker whose heartbeat was seen to stand still at this count.
 
     A task that was its only one is a failed attempt, "worker_lost". Of several nobody
-    knows which one killed it: each goes back uncounted, to run alone next. A task
-    whose queue cannot record that is parked.
+    knows which one killed it: each goes back uncounted, to run alone next, and again
+    after each further worker that dies of it. A task whose queue cannot record that is
+    parked.
     Nothing happens when the worker lives after all, or another has buried it.
     """
     using = queue.database
@@ -36,12 +37,12 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
             return
         claims = Claim.objects.using(using).filter(worker=dead)
         lost = list(claims.select_for_update().order_by("pk"))
-        if len(lost) == 1:
+        if len(lost) == 1 and not lost[0].alone:
             if _record(queue, lost[0], _count):
                 lost[0].delete()
         else:
             for claim in lost:
-                _record(queue, claim, _give_back)
+                _record(queue, claim, _count if len(lost) == 1 else _give_back)
             claims.update(worker=None, alone=True)
         dead.delete()
         free_probe(row)

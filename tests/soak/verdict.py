@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from .history import INFINITY, WORKER_LOST, Fault, History, Run
+from .history import INFINITY, Fault, History, Run
 
 MOST_ATTEMPTS = 3
 # How long after its end a run may wait for its settle, on a busy machine.
@@ -140,16 +140,8 @@ def _runs_that_were_to_be_alone(history: History) -> Iterator[str]:
         for run in cut:
             later = [each for each in history.runs[run.row] if each.begun > run.begun]
             following = min(later, key=lambda each: each.begun, default=None)
-            if following and not _was_blamed(history, run, following):
+            if following:
                 yield from _company(history, following)
-
-
-def _was_blamed(history: History, first: Run, second: Run) -> bool:
-    """Tell whether a worker died of the row alone, without a run, in between."""
-    return any(
-        count.reason == WORKER_LOST and first.begun < count.at < second.begun
-        for count in history.counted[first.row]
-    )
 
 
 def _company(history: History, run: Run) -> Iterator[str]:

@@ -214,14 +214,12 @@ class ReferenceQueue:
     def reap(self, worker: int) -> None:
         self.probing_until = None
         lost = self.in_flight(worker)
-        if len(lost) == 1:
-            del self.claims[lost[0]]
-            if self.is_pending(lost[0]):
-                self.tasks[lost[0]].failures += 1
-            return
+        if len(lost) == 1 and self.is_pending(lost[0]):
+            self.tasks[lost[0]].failures += 1
         for pk in lost:
-            hold = self.claims[pk]
-            self.claims[pk] = Hold(hold.key, hold.claimed_at, alone=True)
+            hold = self.claims.pop(pk)
+            if len(lost) > 1 or hold.alone:
+                self.claims[pk] = Hold(hold.key, hold.claimed_at, alone=True)
 
     def release_strangers(self, worker: int, known: Collection[UUID]) -> None:
         for pk in self.in_flight(worker):

@@ -125,8 +125,25 @@ def test_a_row_that_kills_its_worker_stops_after_three_and_costs_no_neighbour(qu
 
     by_key = dict(Parcel.objects.values_list("pk", "failures"))
     assert by_key.pop(poison) == 3
+    # Once beside others, and then alone until it is given up.
+    assert deaths == 4
+    assert has_no_claims()
     assert set(by_key.values()) == {0}
     assert Parcel.objects.filter(done=True).count() == 3
+
+
+def test_a_row_that_its_worker_died_of_gets_no_company_again(queue, worker):
+    poison = in_flight(queue, worker, 2)[0].pk
+    reap(queue, worker.pk, 0)
+    second = make_worker(queue)
+    assert [attempt.pk for attempt in claim_all(queue, second, free=4)] == [poison]
+    reap(queue, second.pk, 0)
+    Parcel.objects.exclude(pk=poison).update(done=True)
+    Parcel.objects.create()
+
+    third = claim_all(queue, make_worker(queue), free=4)
+
+    assert [attempt.pk for attempt in third] == [poison]
 
 
 def test_a_worker_that_lives_after_all_is_left_alone(queue, worker):
