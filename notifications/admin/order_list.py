@@ -72,7 +72,10 @@ class OrderList(RetryAdmin[Order]):
 
     @admin.display(description=gettext_lazy("Message"))
     def message_and_retry(self, order: Order) -> SafeString:
-        badge = self.message(order)
+        return self.with_retry(order, self.message(order))
+
+    def with_retry(self, order: Order, badge: SafeString) -> SafeString:
+        """Return the badge, and a button where there is something to retry."""
         if any(notification.is_given_up for notification in order.notifications.all()):
             return format_html("{} {}", badge, self.retry_button(order.pk))
         return badge

@@ -390,12 +390,12 @@ def test_the_timeline_tells_every_attempt(manager: Client) -> None:
 
     html = page(manager, order_page(made))
 
-    assert "Отказ" in html
-    assert "считается одной из 3 попыток" in html
+    assert "Создано и поставлено в очередь" in html
+    assert "Попытка 1: отказ" in html
     assert "не считается попыткой" in html
     assert "Telegram попросил подождать" in html
     assert "<code>Bad Request: chat not found &lt;i&gt;</code>" in html
-    assert html.index("Отказ") < html.index("Отложено") < html.rindex("Доставлено")
+    assert html.index("отказ") < html.index("Отложено") < html.rindex("Доставлено")
 
 
 def test_a_long_story_is_cut_to_its_latest_attempts(manager: Client) -> None:
@@ -408,6 +408,45 @@ def test_a_long_story_is_cut_to_its_latest_attempts(manager: Client) -> None:
     assert "Показаны последние попытки: 50" in html
     assert "wait-0-" not in html
     assert "wait-50-" in html
+
+
+def test_the_timeline_numbers_the_attempts_and_says_when_the_next_one_is(
+    manager: Client,
+) -> None:
+    later = timezone.now() + timedelta(minutes=5)
+    made = order("1", connected(), failed_attempts_number=2, next_attempt_at=later)
+    for _ in range(2):
+        attempt(
+            made.notifications.get(),
+            "refused",
+            error_code="chat_not_found",
+            counted=True,
+        )
+
+    story = page(manager, order_page(made)).split('class="timeline"')[1]
+
+    told = re.sub(r"<[^>]*>", "", story.split("</ol>")[0])
+    moment = f"{timezone.localtime(later):%H:%M:%S}"
+    assert re.search(
+        rf"Попытка 1: отказ.*Попытка 2: отказ.*{moment}\s+Следующая попытка", told, re.S
+    )
+    assert "сейчас" not in told
+
+
+def test_a_cut_story_numbers_nothing(manager: Client) -> None:
+    made = order("1", connected())
+    for _ in range(51):
+        attempt(
+            made.notifications.get(),
+            "refused",
+            error_code="chat_not_found",
+            counted=True,
+        )
+
+    html = page(manager, order_page(made))
+
+    assert "Попытка 1" not in html
+    assert "Отказ" in html
 
 
 def test_the_text_is_shown_in_the_shops_language(manager: Client) -> None:
