@@ -96,6 +96,8 @@ class NewOrder(DeskAdmin[Order]):
             # Beside the choice of a customer: a new one, a look, and nothing to break.
             widget = form.base_fields[name].widget
             widget.can_delete_related = widget.can_change_related = False
+        if customer := form.base_fields.get("customer"):
+            customer.widget.template_name = "admin/notifications/customer_choice.html"
         return form
 
     def add_view(

@@ -60,7 +60,11 @@ class OrderList(RetryAdmin[Order]):
         address = reverse(
             "admin:notifications_customer_change", args=[order.customer_id]
         )
-        return format_html('<a href="{}">{}</a>', address, order.customer)
+        name = format_html('<a href="{}">{}</a>', address, order.customer.name)
+        if not order.customer.phone:
+            return name
+        phone = format_html('<span class="more phone">{}</span>', order.customer.phone)
+        return format_html("{} {}", name, phone)
 
     @admin.display(description=gettext_lazy("Created"), ordering="pk")
     def created(self, order: Order) -> str:

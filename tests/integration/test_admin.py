@@ -216,6 +216,33 @@ def test_an_order_is_found_in_any_letter_case(manager: Client, term: str) -> Non
     assert orders_listed(manager, q=f"{term} нет такого") == []
 
 
+def test_a_list_says_when_there_is_nothing_to_show(manager: Client) -> None:
+    orders = reverse("admin:notifications_order_changelist")
+    assert "Здесь пока ничего нет." in page(manager, orders)
+
+    order("1", connected())
+    assert "Показать все" not in page(manager, orders)
+    found = page(manager, orders + "?q=7")
+
+    assert "Ничего не найдено." in found
+    assert "Показать все" in found
+    assert 'name="action"' not in found
+
+
+def test_a_list_names_what_it_was_narrowed_to(manager: Client) -> None:
+    orders = reverse("admin:notifications_order_changelist")
+
+    assert "Не доставлено, Сегодня" in page(manager, f"{orders}?state=failed&day=today")
+    assert "Создано <a" in page(manager, f"{orders}?since=2026-01-01")
+
+
+def test_the_way_to_a_new_row_is_told_in_russian(manager: Client) -> None:
+    html = page(manager, reverse("admin:notifications_customer_add"))
+
+    assert "Добавить клиент\n" not in html
+    assert re.search("&rsaquo; Новый клиент\\s+</div>", html)
+
+
 def test_only_the_counted_part_of_a_long_list_is_paged(manager: Client) -> None:
     customer = Customer.objects.create(name="Пётр")
     Order.objects.bulk_create(
@@ -368,6 +395,7 @@ def test_a_new_customer_can_be_made_beside_the_choice(manager: Client) -> None:
     html = page(manager, reverse("admin:notifications_order_add"))
 
     assert 'id="add_id_customer"' in html
+    assert "> Новый клиент</a>" in html
     assert 'id="delete_id_customer"' not in html
 
 

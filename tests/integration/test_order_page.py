@@ -171,6 +171,7 @@ def test_nobody_overwrites_without_a_word(manager: Client) -> None:
     html = save(manager, order, mine)
 
     assert "его изменил кто-то другой" in html
+    assert '<a href="">Откройте страницу заново' in html
     assert "Отменён" in html
     order.refresh_from_db()
     assert (order.number, order.status_id) == ("42", "cancelled")
