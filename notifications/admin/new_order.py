@@ -1,5 +1,6 @@
 """The form of a new order, and what is said when it is saved."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -72,7 +73,7 @@ class CustomerChoice(AutocompleteSelect):
     """Chosen by typing. What names no customer, as an address may, chooses nobody."""
 
     def optgroups(
-        self, name: str, value: list[str], attrs: dict[str, Any] | None = None
+        self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None
     ) -> Any:
         return super().optgroups(name, list(filter(is_key, value)), attrs)
 
