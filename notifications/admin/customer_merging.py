@@ -198,12 +198,13 @@ def _similar_to(customer: Customer) -> list[Customer]:
 
 
 def _what_was_done(merged: Merged) -> str:
-    parts = [
-        _("The cards are one now."),
-        ngettext(
-            "{count} order moved.", "{count} orders moved.", merged.orders_moved
-        ).format(count=merged.orders_moved),
-    ]
+    parts = [_("The cards are one now.")]
+    if merged.orders_moved:
+        parts.append(
+            ngettext(
+                "{count} order moved.", "{count} orders moved.", merged.orders_moved
+            ).format(count=merged.orders_moved)
+        )
     if merged.messages_moved:
         parts.append(
             ngettext(

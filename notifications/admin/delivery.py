@@ -15,14 +15,17 @@ from .facts import facts_of
 from .moments import when
 
 
-def of_order(order: Order) -> Badge:
-    """Return the state of the latest message about an order."""
+def of_order(order: Order, *, has_invite: bool = False) -> Badge:
+    """Return the state of the latest message about an order.
+
+    With `has_invite` it stands beside the customer's invite.
+    """
     latest = next(iter(order.notifications.all()), None)
     if latest is None or (latest.is_dropped and not facts_of(latest).sending):
         if not order.notify:
             return Badge(tone="idle", words=_("Not to be told"))
         if latest is None or not order.customer.is_reachable:
-            return _never_made(order.customer)
+            return _never_made(order.customer, has_invite=has_invite)
     return of_notification(latest)
 
 
@@ -37,6 +40,14 @@ def of_notification(
     if notification.is_given_up:
         return _given_up(notification)
     return _held(notification) or _due(notification)
+
+
+def next_attempt_at(notification: OrderNotification) -> datetime | None:
+    """Return until when a notification waits; None when something else keeps it."""
+    due = notification.next_attempt_at
+    if notification.processed or notification.is_dropped or notification.is_given_up:
+        return None
+    return None if _held(notification) or due <= timezone.now() else due
 
 
 def what_happened(error_code: str, description: str) -> str:
@@ -95,21 +106,22 @@ def _held(notification: OrderNotification) -> Badge | None:
 
 def _due(notification: OrderNotification) -> Badge:
     reason = what_happened(notification.last_error_code, notification.last_error)
-    if notification.next_attempt_at > timezone.now():
-        moment = when(notification.next_attempt_at, seconds=True)
-        words = _("Retry at {time}").format(time=moment)
+    if moment := next_attempt_at(notification):
+        words = _("Retry at {time}").format(time=when(moment, seconds=True))
         return Badge(tone="late", words=words, more=reason)
     if notification.failed_attempts_number:
         return Badge(tone="late", words=_("Being retried"), more=reason)
     return Badge(tone="busy", words=_("In the queue"))
 
 
-def _never_made(customer: Customer) -> Badge:
+def _never_made(customer: Customer, *, has_invite: bool) -> Badge:
     if customer.tg_user_id is None:
         return Badge(
             tone="idle",
             words=_("Customer not connected"),
-            more=_("Give them the invite: it is on the customer's page."),
+            more=""
+            if has_invite
+            else _("Give them the invite: it is on the customer's page."),
         )
     if customer.unsubscribed_at is not None:
         return _unsubscribed()

@@ -1,5 +1,6 @@
 """What all pages of the desk share: lists that stay fast at a million rows."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,6 +81,16 @@ class DeskChangeList(ChangeList):
         is_one_page = not self.multi_page or (self.show_all and self.can_show_all)
         if is_one_page and isinstance(self.paginator, CappedPaginator):
             self.result_list = self.paginator.read_all()
+
+    def narrowed_to(self) -> Iterator[Any]:
+        """Yield what was chosen in the filters; the first choice of each is all."""
+        for spec in self.filter_specs:
+            choices = list(spec.choices(self))
+            if not any(choice["selected"] for choice in choices):
+                yield spec.title
+            for choice in choices[1:]:
+                if choice["selected"]:
+                    yield choice["display"]
 
 
 class DeskAdmin(FewScripts, ModelAdmin[M]):

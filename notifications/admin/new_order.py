@@ -1,11 +1,13 @@
 """The form of a new order, and what is said when it is saved."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,7 +23,7 @@ from notifications.models.telling import MessageChange
 
 from .desk import DeskAdmin
 from .numbers import next_order_number
-from .outlook import customer_named, hindrance_of, nothing_is_sent, outlook
+from .outlook import customer_named, hindrance_of, is_key, nothing_is_sent, outlook
 from .typed import ModelForm
 
 OUTLOOK = "notifications_order_outlook"
@@ -67,6 +69,15 @@ class OrderForm(NumberedForm):
         return super().save(commit)
 
 
+class CustomerChoice(AutocompleteSelect):
+    """Chosen by typing. What names no customer, as an address may, chooses nobody."""
+
+    def optgroups(
+        self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None
+    ) -> Any:
+        return super().optgroups(name, list(filter(is_key, value)), attrs)
+
+
 class NewOrder(DeskAdmin[Order]):
     """An order is made in one go: its number, its customer."""
 
@@ -78,6 +89,13 @@ class NewOrder(DeskAdmin[Order]):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         given: dict[str, Any] = super().get_changeform_initial_data(request)
         return {"number": next_order_number(), **given}
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "customer":
+            kwargs["widget"] = CustomerChoice(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
         if obj is not None:
@@ -96,6 +114,8 @@ class NewOrder(DeskAdmin[Order]):
             # Beside the choice of a customer: a new one, a look, and nothing to break.
             widget = form.base_fields[name].widget
             widget.can_delete_related = widget.can_change_related = False
+        if customer := form.base_fields.get("customer"):
+            customer.widget.template_name = "admin/notifications/customer_choice.html"
         return form
 
     def add_view(

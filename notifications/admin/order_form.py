@@ -7,6 +7,8 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from notifications.models import MessageChange, Order, OrderStatus
@@ -50,12 +52,15 @@ class ChangedOrderForm(NumberedForm):
         return cleaned
 
 
-def _stale(stored: Order) -> str:
-    return _(
+def _stale(stored: Order) -> SafeString:
+    words = _(
         "Nothing was saved: somebody else has changed this order while you had it "
         "open. Now it has the number {number}, the customer {customer} and the status "
-        "{status}. Open the page again to change it."
+        "{status}."
     ).format(number=stored.number, customer=stored.customer, status=stored.status)
+    # The address of this very page: to reload it would send the form once more.
+    again = _("Open the page again to change it.")
+    return format_html('{} <a href="">{}</a>', words, again)
 
 
 def tell_change(request: HttpRequest, order: Order) -> None:

@@ -60,7 +60,11 @@ class OrderList(RetryAdmin[Order]):
         address = reverse(
             "admin:notifications_customer_change", args=[order.customer_id]
         )
-        return format_html('<a href="{}">{}</a>', address, order.customer)
+        name = format_html('<a href="{}">{}</a>', address, order.customer.name)
+        if not order.customer.phone:
+            return name
+        phone = format_html('<span class="more phone">{}</span>', order.customer.phone)
+        return format_html("{} {}", name, phone)
 
     @admin.display(description=gettext_lazy("Created"), ordering="pk")
     def created(self, order: Order) -> str:
@@ -72,7 +76,10 @@ class OrderList(RetryAdmin[Order]):
 
     @admin.display(description=gettext_lazy("Message"))
     def message_and_retry(self, order: Order) -> SafeString:
-        badge = self.message(order)
+        return self.with_retry(order, self.message(order))
+
+    def with_retry(self, order: Order, badge: SafeString) -> SafeString:
+        """Return the badge, and a button where there is something to retry."""
         if any(notification.is_given_up for notification in order.notifications.all()):
             return format_html("{} {}", badge, self.retry_button(order.pk))
         return badge

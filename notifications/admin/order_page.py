@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from notifications.models import Order, StaleOrder
 
+from .delivery import of_order
 from .invite import invite_of
 from .order_form import ChangedOrderForm, tell_change
 from .order_list import OrderList
@@ -29,17 +30,17 @@ class OrderPage(SendAgain, OrderList):
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, order: Order) -> SafeString:
-        return self.message(order)
+        return of_order(order, has_invite=True).with_more()
 
     @admin.display(description=gettext_lazy("State"))
     def state_and_retry(self, order: Order) -> SafeString:
-        return self.message_and_retry(order)
+        return self.with_retry(order, self.state(order))
 
-    @admin.display(description=gettext_lazy("What the customer was told"))
+    @admin.display(description=gettext_lazy("To the customer"))
     def told(self, order: Order) -> SafeString:
         return messages_of(order, send_again="")
 
-    @admin.display(description=gettext_lazy("What the customer was told"))
+    @admin.display(description=gettext_lazy("To the customer"))
     def told_and_send_again(self, order: Order) -> SafeString:
         return messages_of(order, send_again=self.send_again_url(order))
 
@@ -54,6 +55,7 @@ class OrderPage(SendAgain, OrderList):
             return super().get_fieldsets(request, obj)
         if self.has_change_permission(request, obj):
             facts = [
+                "state_and_retry",
                 "number",
                 "customer",
                 "status",
@@ -61,13 +63,13 @@ class OrderPage(SendAgain, OrderList):
                 "created",
                 "seen_version",
             ]
-            message = ["state_and_retry", "told_and_send_again"]
+            told = "told_and_send_again"
         else:
-            facts = ["number", "customer_link", "status", "notify", "created"]
-            message = ["state", "told"]
+            facts = ["state", "number", "customer_link", "status", "notify", "created"]
+            told = "told"
         if not obj.customer.is_reachable:
-            message.insert(1, "invite")
-        return [(None, {"fields": facts}), (_("Message"), {"fields": message})]
+            facts.insert(1, "invite")
+        return [(None, {"fields": facts}), (_("Messages"), {"fields": [told]})]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Order | None = None

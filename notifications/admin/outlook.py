@@ -76,7 +76,12 @@ def hindrance_of(customer: Customer) -> SafeString | None:
 
 def customer_named(key: object) -> Customer | None:
     """Return the customer of a form's field; None when it names nobody."""
-    text = str(key or "")
-    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_KEY):
+    if not is_key(key):
         return None
-    return Customer.objects.filter(pk=int(text)).first()
+    return Customer.objects.filter(pk=int(str(key))).first()
+
+
+def is_key(key: object) -> bool:
+    """Whether a row might have this key: a database refuses to look for others."""
+    text = str(key or "")
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_KEY

@@ -13,6 +13,7 @@ from notifications.models import Order
 from notifications.orders import CannotRepeat, send_again
 
 from .delivery import of_notification
+from .moments import when
 from .order_list import OrderList
 from .order_messages import latest_told
 
@@ -50,6 +51,7 @@ class SendAgain(OrderList):
             "title": _("Send the message again"),
             "order": order,
             "message": latest,
+            "repeated": when(latest.created_at, seconds=True),
             "state": of_notification(latest).label(),
             "back": self._page_of(order),
         }

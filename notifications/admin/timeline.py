@@ -9,10 +9,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from notifications.models import DeliveryAttempt, OrderNotification
-from notifications.models.notification import MAX_FAILED_ATTEMPTS
 
 from .badge import Badge, Tone
-from .delivery import of_notification, what_happened
+from .delivery import next_attempt_at, of_notification, what_happened
 from .moments import when
 
 # A long outage leaves many waits; the latest tell how it stands.
@@ -30,8 +29,8 @@ class Line:
 
     moment: datetime
     badge: Badge
-    # Whether it used up one of the attempts; empty where the question does not arise.
-    counted: str = ""
+    # That it used up none of the attempts; empty for one that did, or that delivered.
+    aside: str = ""
     # Telegram's own words.
     original: str = ""
 
@@ -56,34 +55,40 @@ def timeline(
         attempts = [one for one in attempts if one.outcome != delivered]
     latest = attempts[: SHOWN_ATTEMPTS + 1]
     shown = latest[:SHOWN_ATTEMPTS][::-1]
+    is_cut = len(latest) > SHOWN_ATTEMPTS
+    next_at = next_attempt_at(notification)
     return render_to_string(
         "admin/notifications/timeline.html",
         {
             "created": when(notification.created_at, seconds=True),
-            "lines": list(_lines(shown)),
-            "shortened": SHOWN_ATTEMPTS if len(latest) > SHOWN_ATTEMPTS else 0,
+            "lines": list(_lines(shown, is_cut=is_cut)),
+            "shortened": SHOWN_ATTEMPTS if is_cut else 0,
             "now": of_notification(notification),
+            "next_at": when(next_at, seconds=True) if next_at else "",
             "finished": notification.processed,
         },
     )
 
 
-def _lines(attempts: list[DeliveryAttempt]) -> Iterator[Line]:
+def _lines(attempts: list[DeliveryAttempt], *, is_cut: bool) -> Iterator[Line]:
+    number = 0
     for attempt in attempts:
+        words = attempt.get_outcome_display()
+        number += attempt.counted
+        # Of a story without its beginning nobody knows which attempt is the first.
+        if attempt.counted and not is_cut:
+            words = _("Attempt {number}: {outcome}").format(
+                number=number, outcome=words[0].lower() + words[1:]
+            )
         delivered = attempt.outcome == DeliveryAttempt.Outcome.DELIVERED
+        is_aside = not (delivered or attempt.counted)
         yield Line(
             moment=attempt.finished_at,
             badge=Badge(
                 tone=_TONES.get(attempt.outcome, "bad"),
-                words=attempt.get_outcome_display(),
+                words=words,
                 more=what_happened(attempt.error_code, attempt.description),
             ),
-            counted="" if delivered else _counted(attempt),
+            aside=_("does not count as an attempt") if is_aside else "",
             original=attempt.description,
         )
-
-
-def _counted(attempt: DeliveryAttempt) -> str:
-    if not attempt.counted:
-        return _("does not count as an attempt")
-    return _("counts as one of the {count} attempts").format(count=MAX_FAILED_ATTEMPTS)

@@ -216,6 +216,33 @@ def test_an_order_is_found_in_any_letter_case(manager: Client, term: str) -> Non
     assert orders_listed(manager, q=f"{term} нет такого") == []
 
 
+def test_a_list_says_when_there_is_nothing_to_show(manager: Client) -> None:
+    orders = reverse("admin:notifications_order_changelist")
+    assert "Здесь пока ничего нет." in page(manager, orders)
+
+    order("1", connected())
+    assert "Показать все" not in page(manager, orders)
+    found = page(manager, orders + "?q=7")
+
+    assert "Ничего не найдено." in found
+    assert "Показать все" in found
+    assert 'name="action"' not in found
+
+
+def test_a_list_names_what_it_was_narrowed_to(manager: Client) -> None:
+    orders = reverse("admin:notifications_order_changelist")
+
+    assert "Не доставлено, Сегодня" in page(manager, f"{orders}?state=failed&day=today")
+    assert "Создано <a" in page(manager, f"{orders}?since=2026-01-01")
+
+
+def test_the_way_to_a_new_row_is_told_in_russian(manager: Client) -> None:
+    html = page(manager, reverse("admin:notifications_customer_add"))
+
+    assert "Добавить клиент\n" not in html
+    assert re.search("&rsaquo; Новый клиент\\s+</div>", html)
+
+
 def test_only_the_counted_part_of_a_long_list_is_paged(manager: Client) -> None:
     customer = Customer.objects.create(name="Пётр")
     Order.objects.bulk_create(
@@ -368,6 +395,7 @@ def test_a_new_customer_can_be_made_beside_the_choice(manager: Client) -> None:
     html = page(manager, reverse("admin:notifications_order_add"))
 
     assert 'id="add_id_customer"' in html
+    assert "> Новый клиент</a>" in html
     assert 'id="delete_id_customer"' not in html
 
 
@@ -390,12 +418,12 @@ def test_the_timeline_tells_every_attempt(manager: Client) -> None:
 
     html = page(manager, order_page(made))
 
-    assert "Отказ" in html
-    assert "считается одной из 3 попыток" in html
+    assert "Создано и поставлено в очередь" in html
+    assert "Попытка 1: отказ" in html
     assert "не считается попыткой" in html
     assert "Telegram попросил подождать" in html
     assert "<code>Bad Request: chat not found &lt;i&gt;</code>" in html
-    assert html.index("Отказ") < html.index("Отложено") < html.rindex("Доставлено")
+    assert html.index("отказ") < html.index("Отложено") < html.rindex("Доставлено")
 
 
 def test_a_long_story_is_cut_to_its_latest_attempts(manager: Client) -> None:
@@ -408,6 +436,45 @@ def test_a_long_story_is_cut_to_its_latest_attempts(manager: Client) -> None:
     assert "Показаны последние попытки: 50" in html
     assert "wait-0-" not in html
     assert "wait-50-" in html
+
+
+def test_the_timeline_numbers_the_attempts_and_says_when_the_next_one_is(
+    manager: Client,
+) -> None:
+    later = timezone.now() + timedelta(minutes=5)
+    made = order("1", connected(), failed_attempts_number=2, next_attempt_at=later)
+    for _ in range(2):
+        attempt(
+            made.notifications.get(),
+            "refused",
+            error_code="chat_not_found",
+            counted=True,
+        )
+
+    story = page(manager, order_page(made)).split('class="timeline"')[1]
+
+    told = re.sub(r"<[^>]*>", "", story.split("</ol>")[0])
+    moment = f"{timezone.localtime(later):%H:%M:%S}"
+    assert re.search(
+        rf"Попытка 1: отказ.*Попытка 2: отказ.*{moment}\s+Следующая попытка", told, re.S
+    )
+    assert "сейчас" not in told
+
+
+def test_a_cut_story_numbers_nothing(manager: Client) -> None:
+    made = order("1", connected())
+    for _ in range(51):
+        attempt(
+            made.notifications.get(),
+            "refused",
+            error_code="chat_not_found",
+            counted=True,
+        )
+
+    html = page(manager, order_page(made))
+
+    assert "Попытка 1" not in html
+    assert "Отказ" in html
 
 
 def test_the_text_is_shown_in_the_shops_language(manager: Client) -> None:

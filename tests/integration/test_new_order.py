@@ -167,6 +167,19 @@ def test_the_box_stays_ticked_when_the_form_has_a_mistake(manager: Client) -> No
     assert "Клиенту об этом заказе не сообщат" in html
 
 
+@pytest.mark.parametrize("customer", ["x", "", "0", "9" * 30, "1,2"])
+def test_an_address_that_names_no_customer_opens_the_form(
+    manager: Client, customer: str
+) -> None:
+    answer = manager.get(ADD, {"customer": customer})
+
+    assert answer.status_code == 200
+    assert 'value="1"' in answer.content.decode()
+    refused = manager.post(ADD, {"number": "7", "customer": customer})
+    assert 'class="errorlist"' in refused.content.decode()
+    assert made() == (0, 0)
+
+
 def test_nothing_is_deleted_from_beside_a_choice(manager: Client) -> None:
     made = order("1", connected())
 

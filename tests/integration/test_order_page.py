@@ -107,7 +107,18 @@ def test_for_who_cannot_be_reached_the_invite_is_at_hand(manager: Client) -> Non
     html = save(manager, order, form(order, status="paid"))
 
     assert customer.invite_code in html
-    assert "Заказ номер 42: Оплачен" in page(manager, address(order))
+    html = page(manager, address(order))
+    assert "Заказ номер 42: Оплачен" in html
+    assert "на странице клиента" not in html
+
+
+def test_whether_the_customer_got_it_is_told_first(manager: Client) -> None:
+    order = new_order("42")
+    deliver()
+
+    html = page(manager, address(order)).split('id="order_form"')[1]
+
+    assert html.index("Доставлено") < html.index('name="number"')
 
 
 def test_a_taken_number_is_told_in_words(manager: Client) -> None:
@@ -160,6 +171,7 @@ def test_nobody_overwrites_without_a_word(manager: Client) -> None:
     html = save(manager, order, mine)
 
     assert "его изменил кто-то другой" in html
+    assert '<a href="">Откройте страницу заново' in html
     assert "Отменён" in html
     order.refresh_from_db()
     assert (order.number, order.status_id) == ("42", "cancelled")
@@ -247,6 +259,19 @@ def test_a_delivered_message_is_sent_again_after_a_question(manager: Client) -> 
     assert "снова отправляется" in answer.content.decode()
     assert deliver() == ["Сформирован заказ номер 42"]
     assert "Отправлено ещё раз вручную" in page(manager, address(order))
+
+
+def test_who_comes_back_to_the_question_reads_that_it_was_sent_again(
+    manager: Client,
+) -> None:
+    order = new_order("42")
+    deliver()
+    assert "Его уже отправляли" not in page(manager, question(order))
+
+    manager.post(question(order), {"message": order.notifications.get().pk})
+    deliver()
+
+    assert "Его уже отправляли ещё раз вручную" in page(manager, question(order))
 
 
 def test_a_second_click_sends_nothing_more(manager: Client) -> None:
