@@ -27,6 +27,7 @@ FAST_CONCURRENCY = 128
 CLAIM_BATCH = 64
 FEW_ROWS = 10_000
 LATENCIES = 200
+MANY_TIMES_SLOWER = 0.1
 
 
 def main() -> None:
@@ -59,36 +60,69 @@ class Bench:
     def compare(self, vendor: str, fast_url: str, slow_url: str) -> None:
         say(f"\n{vendor}")
         say(f"{'':34}{'per second':>11}{'ratio':>8}{'CPU s/1000':>12}{'peak MB':>9}")
-        limit = self.show("bare loop, fast stub", self.bare(fast_url, FAST_CONCURRENCY))
-        one = self.show(
-            "one worker, fast stub", self.workers(fast_url, 1, FAST_CONCURRENCY), limit
+        limit, one, slow_limit = (
+            "bare loop, fast stub",
+            "one worker, fast stub",
+            "bare loop, 50 ms stub",
         )
-        self.show(
-            "two workers (against one)",
-            self.workers(fast_url, 2, FAST_CONCURRENCY),
-            one,
+        self.show_in_turns(
+            {
+                limit: (self.bare(fast_url, FAST_CONCURRENCY), None),
+                one: (self.workers(fast_url, 1, FAST_CONCURRENCY), limit),
+                "two workers (against one)": (
+                    self.workers(fast_url, 2, FAST_CONCURRENCY),
+                    one,
+                ),
+                "the tutorial's loop (one against it)": (self.tutorial(fast_url), one),
+            }
         )
-        old = self.show("the tutorial's loop", self.tutorial(fast_url))
-        say(f"{'one worker against the tutorial':34}{'':11}{one.rate / old.rate:8.1f}")
-        slow = self.show("bare loop, 50 ms stub", self.bare(slow_url, SLOW_CONCURRENCY))
-        self.show(
-            "one worker, 50 ms stub",
-            self.workers(slow_url, 1, SLOW_CONCURRENCY),
-            slow,
+        self.show_in_turns(
+            {
+                slow_limit: (self.bare(slow_url, SLOW_CONCURRENCY), None),
+                "one worker, 50 ms stub": (
+                    self.workers(slow_url, 1, SLOW_CONCURRENCY),
+                    slow_limit,
+                ),
+            }
         )
+
+    def show_in_turns(
+        self, contenders: dict[str, tuple[Callable[[], Cost], str | None]]
+    ) -> None:
+        """Measure all in each round, and show medians, of the rounds' ratios too.
+
+        A machine that is busy with something else slows down neighbours alike.
+        """
+        rounds = [
+            {name: measure() for name, (measure, _) in contenders.items()}
+            for _ in range(self.runs)
+        ]
+        for name, (_, other) in contenders.items():
+            ratio = None
+            if other is not None:
+                ratio = statistics.median(
+                    each[name].rate / each[other].rate for each in rounds
+                )
+                # What is far slower than the worker says how many times.
+                ratio = 1 / ratio if ratio < MANY_TIMES_SLOWER else ratio
+            self._say_line(name, [each[name] for each in rounds], ratio)
 
     def show(
         self, name: str, measure: Callable[[], Cost], against: Cost | None = None
     ) -> Cost:
-        costs = sorted((measure() for _ in range(self.runs)), key=lambda c: c.rate)
-        median = costs[len(costs) // 2]
-        ratio = f"{median.rate / against.rate:8.2f}" if against else f"{'':8}"
+        costs = [measure() for _ in range(self.runs)]
+        median = _median(costs)
+        self._say_line(name, costs, median.rate / against.rate if against else None)
+        return median
+
+    def _say_line(self, name: str, costs: list[Cost], ratio: float | None) -> None:
+        median = _median(costs)
         peak = statistics.median(cost.peak_megabytes for cost in costs)
         say(
-            f"{name:34}{median.rate:11.0f}{ratio}"
+            f"{name:36}{median.rate:9.0f}"
+            f"{'' if ratio is None else format(ratio, '.2f'):>8}"
             f"{median.cpu_per_thousand:12.2f}{peak:9.0f}"
         )
-        return median
 
     def idle(self) -> None:
         """Show what a worker costs that waits, and how soon it sends what comes."""
@@ -185,6 +219,10 @@ class Bench:
     def fill(self, count: int) -> None:
         command = ["-m", "benchmarks.queue_table", "fill", str(count)]
         run_together([command], self.environment)
+
+
+def _median(costs: list[Cost]) -> Cost:
+    return sorted(costs, key=lambda cost: cost.rate)[len(costs) // 2]
 
 
 @contextlib.contextmanager
