@@ -1,4 +1,4 @@
-"""What somebody reads where there is no page for them: in their language, in our frame."""
+"""What somebody reads where there is no page for them: why, and how to go on."""
 
 import re
 from collections.abc import Callable
