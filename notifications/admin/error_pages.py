@@ -95,8 +95,8 @@ class ButtonsOnlyMiddleware(MiddlewareMixin):
             "you had to log in, what you pressed before was not done."
         )
         page = _page(request, status=405, title=_("Nothing was done"), words=words)
-        page.headers["Allow"] = response.headers["Allow"]
-        return page
+        response.content = page.content
+        return response
 
 
 def _page(request: HttpRequest, *, status: int, **context: str) -> HttpResponse:

@@ -165,4 +165,5 @@ def test_who_logs_in_again_after_pressing_a_button_is_told_to_press_it_again(
     )
 
     assert response.status_code == 405
+    assert response.headers["Allow"] == "POST"
     assert "Нажмите кнопку ещё раз" in unescape(response.content.decode())
