@@ -14,7 +14,7 @@ from .scripts import FewScripts
 admin.site.unregister([User, Group])
 
 
-class PasswordForm(AdminPasswordChangeForm):
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # not at run time
     """Explains itself in the reader's language.
 
     Django joins these sentences once, in the language of the start, and leaves the
