@@ -214,12 +214,13 @@ class QueueAdmin(ReadOnlyAdmin[Queue]):
 class WorkerAdmin(ReadOnlyAdmin[Worker]):
     list_display = [
         "__str__",
-        "queue",
+        # What a narrow screen shows first.
         "state",
-        "started_at",
         "last_heartbeat",
         "handled",
         "failed",
+        "started_at",
+        "queue",
     ]
     list_select_related = ["queue"]
     exclude = ["heartbeat"]

@@ -31,8 +31,8 @@ _OBSERVER: Rights = {
 }
 _MANAGER: Rights = {
     "notifications.order": "view add change delete",
-    # One of them is chosen for an order.
-    "notifications.orderstatus": "view",
+    # What customers read is the manager's to write.
+    "notifications.orderstatus": "view add change delete",
     "notifications.customer": "view add change delete",
     # To change one is to press Retry; deleting an order deletes its messages.
     "notifications.ordernotification": "view add change delete",
@@ -41,7 +41,6 @@ _MANAGER: Rights = {
 }
 _OPERATOR: Rights = {
     **_MANAGER,
-    "notifications.orderstatus": "view add change delete",
     "django_workers.queue": "view pause",
     "django_workers.worker": "view",
     "django_workers.claim": "view",

@@ -240,7 +240,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "notifications.admin.error_pages.ButtonsOnlyMiddleware",
 ]
+CSRF_FAILURE_VIEW = "notifications.admin.error_pages.stale_form"
 
 ROOT_URLCONF = "workers_tutorial.urls"
 ASGI_APPLICATION = "workers_tutorial.asgi.application"

@@ -1,10 +1,10 @@
-"""Which page answers which address: the admin, and the language switch."""
+"""Which page answers which address: the admin, the language switch, and mistakes."""
 
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from notifications.admin import dashboard
+from notifications.admin import dashboard, error_pages
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -12,3 +12,8 @@ urlpatterns = [
     path("admin/dashboard/", dashboard.view, name="dashboard"),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = error_pages.bad_request
+handler403 = error_pages.forbidden
+handler404 = error_pages.not_found
+handler500 = error_pages.server_error

@@ -10,6 +10,7 @@ from .failures import failures_panel
 from .notification import OrderNotificationAdmin
 from .order import OrderAdmin
 from .people import PersonAdmin, RoleAdmin
+from .sending import sending_panel
 from .status import OrderStatusAdmin
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
     "RoleAdmin",
 ]
 
-QueueAdmin.panels.append(failures_panel)
+QueueAdmin.panels += [sending_panel, failures_panel]
 admin.site.site_header = _("Orders and messages")
 admin.site.site_title = _("Shop")
 admin.site.index_title = _("The manager's desk")

@@ -172,7 +172,7 @@ def _tiles(
     oldest = _("the oldest for {time}").format(time=duration(age.total_seconds()))
     yield Tile(
         name=_("Waiting to be sent"),
-        number=_number(waiting),
+        number=number_of(waiting),
         address=_messages("state=waiting"),
         tone="late" if waiting.rows and age >= timedelta(minutes=1) else "busy",
         more=oldest if waiting.rows and age > timedelta(0) else "",
@@ -186,7 +186,7 @@ def _tiles(
     given_up = figures.tally(figures.given_up())
     yield Tile(
         name=_("Not delivered"),
-        number=_number(given_up),
+        number=number_of(given_up),
         address=_messages("state=failed"),
         tone="bad" if given_up.rows else "idle",
     )
@@ -195,7 +195,7 @@ def _tiles(
         customers = reverse("admin:notifications_customer_changelist")
         yield Tile(
             name=_("Customers not connected"),
-            number=_number(unknown),
+            number=number_of(unknown),
             address=f"{customers}?connection=not_connected",
             tone="idle",
         )
@@ -216,7 +216,8 @@ def _messages(query: str) -> str:
     return f"{reverse('admin:notifications_ordernotification_changelist')}?{query}"
 
 
-def _number(tally: figures.Tally) -> str:
+def number_of(tally: figures.Tally) -> str:
+    """Return a count that may have been given up, in figures."""
     number = str(number_format(tally.rows, force_grouping=True))
     return f"{number}+" if tally.has_more else number
 

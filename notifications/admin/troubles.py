@@ -136,13 +136,16 @@ def _of_sending(
 
 def _stopped(queue: Queue, stopped_at: datetime) -> Trouble:
     text = _("Messages wait and go out when somebody resumes sending.")
+    reason = queue.stop_reason
+    if reason and reason[-1] not in ".!?…":
+        reason += "."
     return Trouble(
         code="stopped",
         tone="late",
         title=_("Sending was paused by {person} at {time}").format(
             person=queue.stopped_by or "–", time=when(stopped_at)
         ),
-        text=f"{queue.stop_reason} {text}".strip(),
+        text=f"{reason} {text}".strip(),
     )
 
 

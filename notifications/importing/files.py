@@ -9,9 +9,11 @@ import csv
 import gzip
 import io
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 MAX_BYTES = 32 * 1024 * 1024
 _SEPARATORS = ";,\t"
@@ -136,22 +138,46 @@ def _records(text: io.TextIOWrapper) -> Iterator[Record]:
     else:
         separator = max(_SEPARATORS, key=first.count)
         header = [first]
+    lines = _Lines(chain(header, text))
     # Strict: an open quote would silently swallow all the lines that follow.
-    reader = csv.reader(_chained(header, text), delimiter=separator, strict=True)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     line = 0
     while True:
         line += 1
+        lines.begin_record()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error:
+            lines.put_back_all_but_the_first()
             yield Record(line, [], is_broken=True)
             continue
         if any(cell.strip() for cell in cells):
             yield Record(line, cells)
 
 
-def _chained(first: list[str], rest: Iterable[str]) -> Iterator[str]:
-    yield from first
-    yield from rest
+class _Lines:
+    """Lines, of which those of a record can be read once more, one by one.
+
+    Behind a quote that nobody has closed they are no part of its cell.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again: deque[str] = deque()
+        self._of_record: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._of_record.append(line)
+        return line
+
+    def begin_record(self) -> None:
+        self._of_record = []
+
+    def put_back_all_but_the_first(self) -> None:
+        self._again.extendleft(reversed(self._of_record[1:]))

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 _LONGEST_QUOTE = 60
 
 WORDS: "dict[str, StrOrPromise]" = {
-    "quotes": _("A quotation mark is opened and not closed, or stands inside a cell."),
+    "quotes": _(
+        "A quotation mark is opened and not closed, or stands inside a cell, or a cell "
+        "is far too long."
+    ),
     "cells": _("There are more cells than columns: perhaps a separator too many."),
     "number_missing": _("There is no order number."),
     "number_long": _("The number “{value}” is longer than 8 characters."),

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support.admin_pages import patterns
 from tests.support.browser import NARROW, WIDE, quiet_context, skip_without_chromium
@@ -29,6 +29,20 @@ SERIOUS = """async () => {
         .flatMap(({id, nodes}) => nodes.map(({html, any, all, none}) =>
             [id, html, [...any, ...all, ...none][0]?.message]));
 }"""
+
+
+# The newest rows are those whose pages are opened.
+_UNRULY = f"""
+from django.utils import timezone
+word = "Ж" * 180
+OrderStatus.objects.update(name_ru="Ж" * 64, text_ru=word, text_en=word)
+customer = Customer.objects.create(name=word, phone="8" * 32, tg_username="w" * 32,
+    tg_user_id={10**15}, started_at=timezone.now())
+order = Order.objects.create(number="Ж" * 8, customer=customer)
+order.notifications.update(failed_attempts_number=3, last_error_code="bad_request",
+    last_error=word)
+Order.objects.create(number="Щ" * 8, customer=Customer.objects.create(name=word[1:]))
+"""
 
 
 def chapters() -> list[str]:
@@ -51,6 +65,7 @@ def _is_standard(name: str) -> bool:
 @pytest.fixture(scope="module")
 def shop(desk: Desk) -> Desk:
     desk.fill_with_example()
+    desk.product.run_django(_UNRULY)
     return desk
 
 
@@ -105,11 +120,37 @@ def test_a_page_is_readable_for_everybody(
     assert {name: found for name, found in serious.items() if found} == {}
 
 
+@pytest.mark.parametrize("chapter", chapters())
+def test_a_page_is_no_wider_than_the_screen(
+    browser: Browser, shop: Desk, pages: list[WholePage], chapter: str
+) -> None:
+    """Whatever people have typed: a tracking link in a text, a name without spaces."""
+    too_wide = {}
+    with browser.new_context() as window:
+        page = shop.log_in(window)
+        for found in pages:
+            if _chapter(found.name) == chapter:
+                page.goto(found.url)
+                too_wide[found.name] = [
+                    width
+                    for width, height in (WIDE, NARROW)
+                    if _sticks_out(page, width)
+                ]
+
+    assert {name: widths for name, widths in too_wide.items() if widths} == {}
+
+
 def test_so_is_the_page_to_log_in(browser: Browser, shop: Desk) -> None:
     with quiet_context(browser) as window:
         assert too_heavy({"login": weigh(window, shop.url + "login/")}) == {}
     with axe_context(browser) as window:
         assert read_with_axe(window, shop.url + "login/") == []
+
+
+def _sticks_out(page: Page, width: int) -> bool:
+    page.set_viewport_size({"width": width, "height": 900})
+    root = "document.documentElement"
+    return bool(page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"))
 
 
 def too_heavy(weights: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Every sentence is translated into Russian, and the compiled catalogues are fresh."""
+"""Every sentence is in both catalogues, and the compiled ones are fresh."""
 
 import ast
 import gettext
@@ -171,7 +171,30 @@ def test_a_sentence_of_two_packages_is_translated_the_same_in_both() -> None:
                 assert seen.setdefault(msgid, entry.translations) == entry.translations
 
 
-def test_english_catalogues_have_the_sentences_of_the_russian_ones() -> None:
-    for english in ROOT.glob("*/locale/en/LC_MESSAGES/django.po"):
-        russian = Path(str(english).replace("/en/", "/ru/"))
-        assert set(read_catalogue(english)) == set(read_catalogue(russian))
+@pytest.mark.parametrize("package", PACKAGES)
+def test_english_catalogues_have_the_sentences_of_the_russian_ones(
+    package: str,
+) -> None:
+    russian, english = (
+        read_catalogue(ROOT / package / f"locale/{language}/LC_MESSAGES/django.po")
+        for language in ("ru", "en")
+    )
+
+    assert set(english) == set(russian)
+
+
+@pytest.mark.parametrize(
+    "path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_plural_has_as_many_forms_as_its_language(path: Path) -> None:
+    """Otherwise `manage.py compilemessages` refuses the whole catalogue."""
+    catalogue = read_catalogue(path)
+    plurals = [entry for entry in catalogue.values() if entry.msgid_plural]
+    if not plurals:
+        return
+    (header,) = catalogue[""].translations
+    forms = re.search(r"nplurals=(\d+)", header)
+    assert forms is not None
+
+    lacking = [e.msgid for e in plurals if len(e.translations) != int(forms[1])]
+    assert lacking == []

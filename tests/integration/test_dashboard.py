@@ -504,7 +504,7 @@ def test_who_paused_sending_and_why_is_told_with_the_way_to_resume(
     html = board(manager)
 
     assert title.startswith("Отправка приостановлена: Ольга,")
-    assert "Меняем токен" in html
+    assert "Меняем токен. Сообщения ждут" in html
     page = reverse("admin:django_workers_queue_change", args=[QUEUE_NAME])
     assert f'href="{page}"' in html
     assert f'href="{page}"' not in board(person("view_ordernotification"))
@@ -627,10 +627,27 @@ def test_the_queue_page_counts_failures_by_reason_and_period(
     ]
 
 
+def test_the_queue_page_tells_how_much_waits_and_how_fast_it_goes(
+    manager: Client, everything_works: None
+) -> None:
+    for ago in (timedelta(seconds=5), timedelta(minutes=30), timedelta(hours=2)):
+        delivered(ago)
+    message()
+
+    queue = reverse("admin:django_workers_queue_change", args=[QUEUE_NAME])
+    html = unescape(manager.get(queue).content.decode())
+
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", html))
+    assert facts["Ждёт отправки"] == "1"
+    assert facts["Доставлено за минуту"] == "1"
+    assert facts["Доставлено за час"] == "2"
+
+
 def test_other_queues_and_other_people_get_no_failures(everything_works: None) -> None:
     failed_attempt()
     Queue.objects.create(pk="other")
     words = "Попытки, не доставившие сообщение"
+    rate = "Доставлено за минуту"
 
     def page(client: Client, queue: str) -> str:
         address = reverse("admin:django_workers_queue_change", args=[queue])
@@ -638,5 +655,7 @@ def test_other_queues_and_other_people_get_no_failures(everything_works: None) -
 
     operator = person("view_queue", "view_ordernotification")
     assert words in page(operator, QUEUE_NAME)
+    assert rate in page(operator, QUEUE_NAME)
+    assert rate not in page(operator, "other")
     assert words not in page(operator, "other")
     assert words not in page(person("view_queue"), QUEUE_NAME)

@@ -1,16 +1,20 @@
 """The admin speaks the shop's language until a person switches."""
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.db.models import Field, Model
+from django.test import Client
+from django.urls import reverse
 from django.utils.text import camel_case_to_spaces
 from django.utils.translation import override
 
 from notifications.admin.desk import DeskAdmin
+from tests.support.shop import page, superuser
 
 
 @pytest.mark.django_db
@@ -75,3 +79,21 @@ def test_everything_that_a_model_is_called_is_translated(model: type[Model]) -> 
         assert "name" in russian
     assert {w: text for w, text in russian.items() if not cyrillic.search(text)} == {}
     assert {w: text for w, text in english.items() if cyrillic.search(text)} == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "foreign"),
+    [("en", "[А-Яа-яЁё]{2,}"), ("ru", r"\b(will|the|password)\b")],
+)
+def test_the_page_of_a_password_is_in_one_language(
+    client: Client, language: str, foreign: str
+) -> None:
+    user = superuser()
+    client.force_login(user)
+    client.cookies["django_language"] = language
+
+    html = page(client, reverse("admin:auth_user_password_change", args=[user.pk]))
+
+    main = html.partition('<main id="content-start"')[2].partition("</main>")[0]
+    assert re.findall(foreign, re.sub("<[^>]*>", " ", unescape(main))) == []

@@ -88,9 +88,9 @@ PAGES: dict[str, Page] = {
     **of_model(
         "notifications_orderstatus",
         view=STAFF,
-        add=OPERATORS,
-        change=OPERATORS,
-        delete=OPERATORS,
+        add=WRITERS,
+        change=WRITERS,
+        delete=WRITERS,
     ),
     **of_model(
         "notifications_customer",

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import time
 
 import pytest
 
@@ -93,13 +94,38 @@ def test_the_line_that_names_the_separator_is_understood() -> None:
     ]
 
 
-def test_a_quote_that_is_not_closed_breaks_its_line_instead_of_vanishing_it() -> None:
-    found = list(pack([b'number;name\n1;"Anna\n2;B\n3;C\n']).records())
+def test_a_quote_that_is_not_closed_breaks_its_own_line_and_swallows_none() -> None:
+    found = list(pack([b'number;name\n1;"Anna\n2;B\n3;C "x"\n4;"D"\n']).records())
 
     assert [(record.line, record.is_broken) for record in found] == [
         (1, False),
         (2, True),
+        (3, False),
+        (4, False),
+        (5, False),
     ]
+    assert found[2].cells == ["2", "B"]
+    assert found[4].cells == ["4", "D"]
+
+
+def test_many_open_quotes_take_no_longer_than_their_file() -> None:
+    content = b"number;name\n" + b'1;"Anna\n2;B\n' * 20_000
+
+    started = time.monotonic()
+    broken = sum(record.is_broken for record in pack([content]).records())
+
+    assert broken == 20_000
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("cell", ["x" * 200_000, '"' + "x\r\n" * 100_000 + '"'])
+def test_a_cell_that_is_far_too_long_breaks_its_line(cell: str) -> None:
+    content = f"number;name\n1;{cell}\n2;B\n".encode()
+
+    found = list(pack([content]).records())
+
+    assert found[1].is_broken
+    assert found[-1].cells == ["2", "B"]
 
 
 def test_a_stray_quote_breaks_only_its_own_line() -> None:
