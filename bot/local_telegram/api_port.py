@@ -12,6 +12,7 @@ from .ports import PortInUse, reserve
 GRACE_SECONDS = 0.05
 _LARGEST_HEADER = 16 * 1024
 _KEEP_ALIVE_SECONDS = 75.0
+_TURNS_TO_ACCEPT = 3
 
 
 class ApiPort:
@@ -60,8 +61,7 @@ class ApiPort:
         self._runner = self._server = None
         if runner is None or server is None:
             return
-        for site in list(runner.sites):
-            await site.stop()
+        await stop_listening(runner)
         unfinished = []
         for connection in server.connections:
             if connection.transport is not None:
@@ -84,3 +84,20 @@ async def listen(
         await web.SockSite(runner, taken, backlog=512).start()
     except OSError as error:
         raise PortInUse(host, taken.getsockname()[1]) from error
+
+
+async def stop_listening(runner: web.ServerRunner | web.AppRunner) -> None:
+    """Take no more connections, and have all that were taken among the server's.
+
+    From accepting one, asyncio needs a few turns of its loop until it tells the server;
+    were that closed meanwhile, nobody would ever close the connection.
+    """
+    loop = asyncio.get_running_loop()
+    for site in runner.sites:
+        listening = getattr(site, "_server", None)
+        for sock in listening.sockets if listening is not None else ():
+            loop.remove_reader(sock.fileno())
+    for _ in range(_TURNS_TO_ACCEPT):
+        await asyncio.sleep(0)
+    for site in list(runner.sites):
+        await site.stop()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from .api_port import GRACE_SECONDS, ApiPort, listen
+from .api_port import GRACE_SECONDS, ApiPort, listen, stop_listening
 from .bot_api import BotApi
 from .bot_methods import BotMethods
 from .control_api import ControlApi
@@ -179,6 +179,7 @@ class LocalTelegram:
     async def _stop_page(self) -> None:
         self.hub.close()
         if self._page is not None:
+            await stop_listening(self._page)
             await self._page.cleanup()
             self._page = None
 

@@ -1,7 +1,11 @@
 """Every fault looks to a client as the real one would, and the ledger tells all."""
 
+import contextlib
+import gc
 import socket
 import threading
+import warnings
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -149,6 +153,35 @@ def test_down_refuses_connections_cuts_live_ones_and_keeps_the_port(telegram):
     telegram.come_back()
     assert telegram.api_url == url
     assert send(telegram).status_code == 200
+
+
+def test_whoever_connects_while_it_goes_down_is_cut_too(telegram):
+    address = ("127.0.0.1", urlsplit(telegram.api_url).port)
+    for _ in range(40):
+        with contextlib.ExitStack() as clients:
+            arriving = [
+                clients.enter_context(socket.create_connection(address, timeout=5))
+                for _ in range(5)
+            ]
+            telegram.set_faults(down=True)
+            for client in arriving:
+                with contextlib.suppress(ConnectionError):
+                    assert client.recv(1) == b""
+        telegram.come_back()
+
+
+def test_whoever_connects_while_it_ends_leaves_nothing_open():
+    """An open socket would be reported in the test during which it becomes garbage."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(20):
+            with contextlib.ExitStack() as clients, RunningTelegram() as running:
+                for url in [running.api_url, running.page_url] * 3:
+                    address = ("127.0.0.1", urlsplit(url).port)
+                    clients.enter_context(socket.create_connection(address))
+        gc.collect()
+
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_going_down_undoes_nothing_and_does_nothing_of_waiting_requests(telegram):
