@@ -9,7 +9,7 @@ from django.db.backends.utils import strip_quotes
 from .connecting import prepare_connection
 from .events import emit
 
-SQLITE_LOOK_SECONDS = 0.025
+SQLITE_LOOK_SECONDS = 0.035
 # How long the watcher may take to notice that it is to end.
 LISTEN_SECONDS = 0.25
 RECONNECT_SECONDS = 1.0
