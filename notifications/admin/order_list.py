@@ -24,7 +24,7 @@ from .searching import orders_matching
 class OrderList(RetryAdmin[Order]):
     """What is listed, found and retried."""
 
-    list_display = ["number", "customer_link", "created", "message"]
+    list_display = ["number", "customer_link", "message", "created"]
     list_display_links = ["number"]
     list_select_related = ["customer"]
     list_filter = [OrderStateFilter, "status", CreatedFilter]
@@ -87,4 +87,4 @@ class OrderList(RetryAdmin[Order]):
     def get_list_display(self, request: HttpRequest) -> Any:
         may_retry = self.has_change_permission(request)
         message = "message_and_retry" if may_retry else "message"
-        return ["number", "customer_link", "status", "created", message]
+        return ["number", "customer_link", message, "status", "created"]
