@@ -16,6 +16,8 @@ from typing import Self
 
 import trustme
 
+from tests.support.loops import close_connections
+
 
 @functools.cache
 def authority() -> trustme.CA:
@@ -131,12 +133,9 @@ class _Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._close()
+        await close_connections()
         for sock in self._accepted:
             sock.close()
-
-    async def _close(self) -> None:
-        """Close what a connection's task may have left when it was cancelled."""
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -231,21 +230,10 @@ class StreamServer(_Server):
 
     ssl_context: ssl.SSLContext | None = None
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._writers: list[asyncio.StreamWriter] = []
-
     async def handle(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         raise NotImplementedError
-
-    async def connect(
-        self, host: str, port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection(host, port)
-        self._writers.append(writer)
-        return reader, writer
 
     async def _play(self, sock: socket.socket) -> None:
         reader = asyncio.StreamReader()
@@ -255,17 +243,11 @@ class StreamServer(_Server):
                 lambda: protocol, sock, ssl=self.ssl_context
             )
             writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
-            self._writers.append(writer)
             with contextlib.closing(writer):
                 await self.handle(reader, writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass  # The client has gone, or wants no such TLS.
-
-    async def _close(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.sleep(0)  # the turn of the loop in which they are closed
 
 
 class TlsServer(StreamServer):

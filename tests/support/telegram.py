@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from bot.local_telegram import DEFAULT_TOKEN, Chat, Entry, LocalTelegram, Rule, User
 from bot.local_telegram.people import PRESET_USERS
+from tests.support.loops import close_connections
 
 Json = dict[str, Any]
 _Result = TypeVar("_Result")
@@ -324,6 +325,7 @@ class RunningTelegram:
         self._stop = asyncio.Event()
         self._loop.set_result(asyncio.get_running_loop())
         await self._stop.wait()
+        await close_connections()
 
     def _end(self) -> None:
         self._loop.result().call_soon_threadsafe(self._stop.set)
