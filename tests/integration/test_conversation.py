@@ -12,6 +12,7 @@ from bot.conversation import orm, texts
 from bot.conversation.app import build_bot, build_dispatcher
 from notifications.customers import Greeting
 from notifications.models import Customer, Order, OrderNotification
+from tests.support.loops import close_connections
 from tests.support.telegram import ANNA, EMILY, IVAN, KONSTANTIN, RunningTelegram
 from tests.support.waiting import wait_until
 
@@ -45,6 +46,7 @@ class RunningBot:
         await self._dispatcher.start_polling(
             bot, handle_signals=False, handle_as_tasks=False, polling_timeout=5
         )
+        await close_connections()
 
 
 @pytest.fixture
