@@ -133,10 +133,11 @@ def test_a_row_that_kills_its_worker_stops_after_three_and_costs_no_neighbour(qu
 
 
 def test_a_row_that_its_worker_died_of_gets_no_company_again(queue, worker):
-    poison = in_flight(queue, worker, 2)[0].pk
+    in_flight(queue, worker, 2)
     reap(queue, worker.pk, 0)
     second = make_worker(queue)
-    assert [attempt.pk for attempt in claim_all(queue, second, free=4)] == [poison]
+    # Which of the two is first is decided by chance: they were claimed at once.
+    (poison,) = (attempt.pk for attempt in claim_all(queue, second, free=4))
     reap(queue, second.pk, 0)
     Parcel.objects.exclude(pk=poison).update(done=True)
     Parcel.objects.create()
