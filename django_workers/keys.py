@@ -36,7 +36,7 @@ def as_parameter(
     Raises:
         NotSupportedError: it leaves one for each, for lack of a way to write it.
     """
-    field = _target_of(field)
+    field = target_of(field)
     if connection.vendor == "postgresql":
         return [str(key) for key in keys] if _is_uuid(field) else list(keys)
     if connection.vendor == "sqlite" and _is_uuid(field):
@@ -65,7 +65,7 @@ class _Among(Lookup):
         if not self.rhs:
             return "1 = 0", ()
         column, before = self.process_lhs(compiler, connection)
-        field = _target_of(self.lhs.output_field)
+        field = target_of(self.lhs.output_field)
         keys = [field.get_db_prep_value(key, connection) for key in self.rhs]
         return f"{column} IN ({', '.join(['%s'] * len(keys))})", (*before, *keys)
 
@@ -74,14 +74,14 @@ class _Among(Lookup):
     ) -> _Sql:
         """Write it with an array."""
         column, before = self.process_lhs(compiler, connection)
-        field = _target_of(self.lhs.output_field)
+        field = target_of(self.lhs.output_field)
         array = str(field.rel_db_type(connection)).partition("(")[0]
         keys = self._parameter(field, connection)
         return f"{column} = ANY(%s::{array}[])", (*before, keys)
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> _Sql:
         """Write it with a list in JSON, where the keys are such that JSON has."""
-        field = _target_of(self.lhs.output_field)
+        field = target_of(self.lhs.output_field)
         if not (_is_uuid(field) or _is_in_json(field)):
             return self.as_sql(compiler, connection)
         column, before = self.process_lhs(compiler, connection)
@@ -97,7 +97,7 @@ class _Among(Lookup):
         return as_parameter(self.rhs, field, connection)
 
 
-def _target_of(field: "Field[Any, Any]") -> "Field[Any, Any]":
+def target_of(field: "Field[Any, Any]") -> "Field[Any, Any]":
     while field.remote_field is not None:
         # The primary key may be a reference to another table's.
         field = cast("Any", field).target_field

@@ -76,7 +76,12 @@ class Claim(models.Model):
 
     id = models.UUIDField(primary_key=True)
     queue = models.ForeignKey(
-        Queue, on_delete=models.CASCADE, related_name="claims", verbose_name=_("Queue")
+        Queue,
+        on_delete=models.CASCADE,
+        related_name="claims",
+        # The constraint below begins with it.
+        db_index=False,
+        verbose_name=_("Queue"),
     )
     # The primary key of the task's row, as text.
     task_id = models.TextField(_("Task"))

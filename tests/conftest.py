@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from asgiref.sync import SyncToAsync
+from django.utils import translation
 
 GRACE_SECONDS = 2.0
 FOLDER_IS_OURS = pytest.StashKey[bool]()
@@ -49,6 +50,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_report_to_serializable() -> Generator[None, Any, Any]:
     """Let pytest-xdist report on tests of text that is no valid Unicode."""
     return _as_unicode((yield))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_s_language() -> Iterator[None]:
+    """End with the shop's own language: a request's stays with the thread it ran in."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)

@@ -94,7 +94,7 @@ def test_a_killed_demo_leaves_no_process(tmp_path: Path, temporary: Path) -> Non
     with make_demo(tmp_path, temporary, "--port=0", "--telegram-port=0") as product:
         product.wait_for_output("Ctrl-C stops it", START_SECONDS)
         product.send_signal(signal.SIGKILL)
-        wait_until(lambda: product.family() == [], 5, "the end of all children")
+        wait_until(lambda: product.family() == [], 30, "the end of all children")
 
 
 def test_every_setting_is_either_kept_from_the_demo_or_meant_for_it() -> None:

@@ -131,8 +131,9 @@ def test_killed_parts_are_back_and_nothing_is_lost(
         product.part("polling").kill()
         telegram.press_start(IVAN)
 
+        product.wait_for_output("worker ended (SIGKILL): starting it again now")
         wait_until(
-            lambda: product.output.count("up to 16 at once") == 2, 3, "a new worker"
+            lambda: product.output.count("up to 16 at once") == 2, 30, "a new worker"
         )
         telegram.wait_for_message(IVAN, "Здравствуйте", timeout=30)
         telegram.wait_for_message(ANNA, "заказ номер 1", timeout=30)
@@ -167,7 +168,7 @@ def test_sigkill_of_the_supervisor_leaves_no_child_even_in_mid_send(
 
         product.send_signal(signal.SIGKILL)
 
-        wait_until(lambda: product.family() == [], 5, "the end of all children")
+        wait_until(lambda: product.family() == [], 30, "the end of all children")
 
 
 def test_sigkill_of_the_supervisor_lets_a_send_be_finished_and_recorded(
@@ -180,12 +181,12 @@ def test_sigkill_of_the_supervisor_lets_a_send_be_finished_and_recorded(
         telegram.set_faults(slow_seconds=1.5)
         place_order(product, "1")
         wait_until(
-            lambda: product.query("SELECT * FROM django_workers_claim"), 5, "a claim"
+            lambda: product.query("SELECT * FROM django_workers_claim"), 30, "a claim"
         )
 
         product.send_signal(signal.SIGKILL)
 
-        wait_until(lambda: product.family() == [], 5, "the end of all children")
+        wait_until(lambda: product.family() == [], 30, "the end of all children")
         rows = product.query("SELECT processed FROM notifications_ordernotification")
         assert rows == [(1,)]
 

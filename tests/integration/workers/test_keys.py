@@ -2,11 +2,15 @@
 
 import json
 import uuid
+from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import NotSupportedError, connection
+from django.db.models import Value
 
 from django_workers.keys import among
+from django_workers.models import Queue
+from django_workers.models import Worker as WorkerRow
 from django_workers.prepared import PreparedSelect
 from tests.shop.models import Customs, Letter, Parcel, Tin
 
@@ -130,3 +134,44 @@ def test_a_prepared_query_is_put_together_once(django_assert_num_queries):
             assert [row.pk for row in prepared.read("default", [key], 2)] == [key]
 
     assert len(built) == 1
+
+
+@pytest.mark.parametrize("model", [Queue, WorkerRow])
+def test_values_of_a_prepared_query_are_those_of_the_orm(model):
+    moment = datetime(2026, 11, 26, 12, 30, 59, 123456, tzinfo=UTC)
+    WorkerRow.objects.create(
+        queue=Queue.objects.create(name="a"), host="Заказ №7 🎁 \"'\\", pid=2**31 - 1
+    )
+    Queue.objects.update(stopped_at=moment, tokens=1 / 3)
+    prepared = PreparedSelect(lambda later: model.objects.exclude(among(later)))
+
+    (row,) = prepared.read("default", [], 9)
+
+    expected = model.objects.get()
+    assert not row._state.adding
+    del row._state, expected._state
+    assert vars(row) == vars(expected)
+
+
+def test_a_prepared_query_reads_also_what_json_cannot_hold():
+    Tin.objects.create(name="a")
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("UPDATE shop_tin SET name = CAST('a' AS BLOB)")
+    prepared = PreparedSelect(lambda later: Tin.objects.exclude(among(later)))
+
+    assert [row.pk for row in prepared.read("default", [], 9)] == [
+        tin.pk for tin in Tin.objects.all()
+    ]
+
+
+def test_only_the_columns_of_one_model_can_be_prepared():
+    annotated = PreparedSelect(
+        lambda later: Customs.objects.exclude(among(later)).annotate(one=Value(1))
+    )
+    joined = PreparedSelect(
+        lambda later: Customs.objects.exclude(among(later)).select_related("parcel")
+    )
+    for prepared in (annotated, joined):
+        with pytest.raises(NotSupportedError, match="own columns"):
+            prepared.read("default", [], 9)
