@@ -15,8 +15,9 @@ CACHES := .coverage* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytes
 # A lock names every package. Resolving it anew, older versions of pip stop at a release
 # that is newer than the lock's, where a package wants another one with an extra.
 LOCKED := --require-hashes --no-deps
-# Tests mostly wait for processes: two at once take half the time.
-AT_ONCE := --numprocesses=2 --dist=worksteal
+# Tests mostly wait for processes. Those of a file share what they start, so they stay
+# together.
+AT_ONCE := --numprocesses=3 --dist=loadfile
 # `check` must neither read a developer's own configuration nor write files.
 NOWHERE := ENV_FILE=/dev/null SECRET_KEY=check DATABASE_URL=sqlite://:memory:
 

@@ -46,11 +46,10 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"))
 
 
-@EITHER_SIZE
 def test_a_worker_that_stands_still_is_told_of_by_itself_and_so_is_its_return(
-    browser: Browser, desk: Desk, size: tuple[int, int]
+    browser: Browser, desk: Desk
 ) -> None:
-    with quiet_context(browser, size) as window:
+    with quiet_context(browser) as window:
         page = desk.log_in(window)
         no_trouble(page)
         worker = desk.product.part("worker")
@@ -64,11 +63,10 @@ def test_a_worker_that_stands_still_is_told_of_by_itself_and_so_is_its_return(
         no_trouble(page)
 
 
-@EITHER_SIZE
 def test_a_revoked_token_is_told_of_in_words_by_itself(
-    browser: Browser, desk: Desk, size: tuple[int, int]
+    browser: Browser, desk: Desk
 ) -> None:
-    with quiet_context(browser, size) as window:
+    with quiet_context(browser) as window:
         page = desk.log_in(window)
         no_trouble(page)
 
