@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 # Nobody turns more pages than this many rows fill; to count further only costs time.
-COUNTED_ROWS = 10_000
+COUNTED_ROWS = 5_000
 
 # A page that only reports has nothing to save, and no button that says so.
 NOTHING_TO_SAVE = {
@@ -31,7 +31,7 @@ NOTHING_TO_SAVE = {
 
 
 class CappedPaginator(Paginator[Any]):
-    """Turns the pages of the first 10,000 rows, and says whether there are more.
+    """Turns the pages of the first COUNTED_ROWS rows, and says whether there are more.
 
     A search over a million rows is made once: for the keys, which are counted and cut
     into pages. Only the rows of one page are read, from `rows`, which knows no search.
