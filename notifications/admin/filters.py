@@ -111,7 +111,7 @@ class ConnectionFilter(StateFilter):
 
 
 def _many(state: str) -> str:
-    """Return how many customers are in the state; more than COUNTED_ROWS are not counted."""
+    """Return how many customers are in the state, counted as far as COUNTED_ROWS."""
     # In the order of the state's own index: SQLite would else take another, and read
     # nearly all rows.
     found = Customer.objects.filter(CONNECTION_IS[state]).order_by("name", "pk")

@@ -1,7 +1,6 @@
 """Notifications on their way: a real worker, a real database, the local Telegram."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -24,7 +23,12 @@ from tests.support.sending import (
 from tests.support.settling import claim_all, failure, settle, success
 from tests.support.telegram import ANNA, IVAN, MARIA, RunningTelegram
 from tests.support.waiting import wait_until
-from tests.support.workers import has_no_claims, make_worker, working
+from tests.support.workers import (
+    has_no_claims,
+    make_worker,
+    wait_for_rest,
+    working,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -330,11 +334,11 @@ def test_an_order_deleted_while_its_message_is_sent_leaves_nothing_behind(telegr
 
 
 def test_a_retry_is_noticed_at_once_though_nothing_is_inserted(telegram):
-    with working(OrderNotificationQueue(), poll_seconds=60):
+    with working(OrderNotificationQueue(), poll_seconds=60) as worker:
         notification = notify(MARIA)
         finish(notification)
         telegram.press_start(MARIA)
-        time.sleep(0.5)  # the worker looks once more by itself, and finds nothing
+        wait_for_rest(worker)
         OrderNotification.objects.retry()
         finish(notification)
 
@@ -346,9 +350,9 @@ def test_what_stop_held_back_is_sent_at_once_after_start(telegram):
     press_start(chat)
     unsubscribe(ANNA)
     held_back = notify(ANNA)
-    with working(OrderNotificationQueue(), poll_seconds=60):
+    with working(OrderNotificationQueue(), poll_seconds=60) as worker:
         finish(notify(IVAN))
-        time.sleep(0.5)  # the worker looks once more by itself, and finds nothing
+        wait_for_rest(worker)
         press_start(chat)
         finish(held_back)
 

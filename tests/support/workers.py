@@ -52,6 +52,12 @@ def working(
     return working_as(Worker(queue, WorkerOptions(**options)))
 
 
+def wait_for_rest(worker: Worker) -> None:
+    """Return when the worker looked, found nothing more, and waits for news."""
+    # An event's waiters are private, and the only ones who know.
+    wait_until(lambda: getattr(worker.news, "_waiters"), what="a worker at rest")  # noqa: B009
+
+
 @contextlib.contextmanager
 def working_as(worker: Worker) -> Iterator[Worker]:
     """Run `worker` in a thread while the block lasts, then stop it.
