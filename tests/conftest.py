@@ -52,6 +52,12 @@ def pytest_report_to_serializable() -> Generator[None, Any, Any]:
     return _as_unicode((yield))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that nothing else has to wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("takes_minutes") is None)
+
+
 @pytest.fixture(autouse=True)
 def _nobody_else_s_language() -> Iterator[None]:
     """End with the shop's own language: a request's stays with the thread it ran in."""

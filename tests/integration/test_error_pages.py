@@ -6,11 +6,13 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, User
+from django.db import DEFAULT_DB_ALIAS
 from django.test import Client
 from django.urls import reverse
 
-from notifications.roles import OBSERVER
+from notifications.roles import OBSERVER, grant
 from tests.support.shop import superuser
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +31,8 @@ def missing(client: Client) -> Any:
 
 
 def forbidden(client: Client) -> Any:
+    # Tests that empty the database empty the groups, too.
+    grant(apps, using=DEFAULT_DB_ALIAS)
     user = User.objects.create_user("support", is_staff=True)
     user.groups.add(Group.objects.get(name=OBSERVER))
     client.force_login(user)

@@ -30,7 +30,11 @@ from tests.support.telegram import RunningTelegram
 from tests.support.waiting import wait_until
 from tests.support.workers import database_url
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(500)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.takes_minutes,
+    pytest.mark.timeout(500),
+]
 
 SEED = 20_261_121
 CUSTOMERS, ORDERS, BLOCKING, RETURNING = 2000, 5000, 50, 25

@@ -11,6 +11,7 @@ from tests.soak.fleet import ROOT
 LONGEST_SECONDS = 400
 
 
+@pytest.mark.takes_minutes
 @pytest.mark.timeout(LONGEST_SECONDS + 20)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_no_row_is_lost_stuck_or_sent_twice_without_a_reason(database, tmp_path):
