@@ -34,7 +34,7 @@ by one of them at a time.
 
 # How many new objects make the garbage collector look at them. By default it would look
 # every few tasks, mostly at what is in use: each in flight is some hundred objects.
-COLLECT_AFTER_OBJECTS = 10_000
+COLLECT_AFTER_OBJECTS = 50_000
 # How long the database's thread waits for a busy event loop to let it go on, some ten
 # times in each transaction. Python's default is 5 ms.
 SWITCH_SECONDS = 0.001
