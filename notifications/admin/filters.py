@@ -22,6 +22,7 @@ from notifications.models.notification import GIVEN_UP, UNFINISHED
 from notifications.verdicts import BLOCKED
 
 from .desk import COUNTED_ROWS
+from .searching import orders_of
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -79,14 +80,13 @@ class OrderStateFilter(StateFilter):
                 Exists(messages.filter(processed=True)), ~Exists(messages.open())
             )
         if state == "not_connected":
-            return queryset.filter(customer__in=_customers(Q(tg_user_id=None)))
+            return queryset.filter(orders_of(_customers(Q(tg_user_id=None))))
         if state == "unsubscribed":
             finished = OrderNotification.objects.filter(order=OuterRef("pk")).filter(
                 _notification_is("delivered") | _notification_is("failed")
             )
-            return queryset.filter(customer__in=_customers(_SILENCED)).exclude(
-                Exists(finished)
-            )
+            silenced = orders_of(_customers(_SILENCED))
+            return queryset.filter(silenced).exclude(Exists(finished))
         # Few are: the messages are found first, and their orders then.
         messages = OrderNotification.objects.order_by().filter(_notification_is(state))
         return queryset.filter(pk__in=messages.values("order"))

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from notifications.models import Order, OrderNotification
 
-from .dates import CreatedFilter
+from .dates import IndexedCreatedFilter
 from .delivery import of_order
 from .facts import with_facts
 from .filters import OrderStateFilter
@@ -27,7 +27,7 @@ class OrderList(RetryAdmin[Order]):
     list_display = ["number", "customer_link", "message", "created"]
     list_display_links = ["number"]
     list_select_related = ["customer"]
-    list_filter = [OrderStateFilter, "status", CreatedFilter]
+    list_filter = [OrderStateFilter, "status", IndexedCreatedFilter]
     search_fields = ["number"]
     search_help_text = gettext_lazy("Order number, customer's name, phone or @username")
     ordering = ["-pk"]

@@ -122,6 +122,8 @@ class Order(models.Model):
             # Finds the largest number made of digits, to offer the next one.
             models.Index(Length("number"), "number", name="order_number_by_length"),
             models.Index(fields=["status", "-id"], name="order_by_status"),
+            # Tells between which keys the orders of some days lie.
+            models.Index(fields=["created_at", "id"], name="order_by_day"),
         ]
 
     def __str__(self) -> str:

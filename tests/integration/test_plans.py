@@ -8,6 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from notifications.admin import searching
+from notifications.admin.desk import COUNTED_ROWS
 from tests.support import shop
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +17,12 @@ pytestmark = pytest.mark.django_db
 ORDERS = "admin:notifications_order_changelist"
 RETRY_ORDERS = "admin:notifications_order_retry_found"
 RETRY_MESSAGES = "admin:notifications_ordernotification_retry_found"
-WAITING = {"notification_claim_order", "notification_chat_order"}
+# All of them hold hardly more than what waits.
+WAITING = {
+    "notification_claim_order",
+    "notification_chat_order",
+    "one_open_notification_per_order",
+}
 GIVEN_UP = {"notification_given_up"}
 OF_ORDER = {"notification_of_order"}
 
@@ -52,7 +59,7 @@ def test_messages_are_found_by_the_index_of_their_state(
         manager.get(reverse(page), query)
 
     # What is to be retried is counted; lists are cut off.
-    mark = "LIMIT 10001" if page == ORDERS else "COUNT("
+    mark = f"LIMIT {COUNTED_ROWS + 1}" if page == ORDERS else "COUNT("
     searches = [each["sql"] for each in captured if mark in each["sql"]]
     assert searches
     for search in searches:
@@ -68,6 +75,32 @@ def test_a_list_of_one_page_is_searched_once(
 
     searches = [each["sql"] for each in captured if "customerword" in each["sql"]]
     assert len(searches) == 1, searches
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"q": "а"},
+        {"q": "1"},
+        {"q": "nobody"},
+        {"q": "а", "state": "unsubscribed"},
+        {"q": "1", "state": "not_connected"},
+        {"state": "not_connected"},
+        {"state": "unsubscribed"},
+    ],
+    ids=str,
+)
+def test_what_is_found_does_not_depend_on_how_many_fit(
+    manager: Client, monkeypatch: pytest.MonkeyPatch, query: dict[str, str]
+) -> None:
+    def found() -> set[int]:
+        page = manager.get(reverse(ORDERS), query)
+        return {order.pk for order in page.context["cl"].result_list}
+
+    as_few = found()
+    for few in (0, 1):
+        monkeypatch.setattr(searching, "FEW", few)
+        assert found() == as_few
 
 
 def plan_of(sql: str) -> str:
