@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 # Nobody turns more pages than this many rows fill; to count further only costs time.
-COUNTED_ROWS = 5_000
+COUNTED_ROWS = 3_000
 
 # A page that only reports has nothing to save, and no button that says so.
 NOTHING_TO_SAVE = {
