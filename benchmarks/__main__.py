@@ -60,14 +60,16 @@ class Bench:
     def compare(self, vendor: str, fast_url: str, slow_url: str) -> None:
         say(f"\n{vendor}")
         say(f"{'':34}{'per second':>11}{'ratio':>8}{'CPU s/1000':>12}{'peak MB':>9}")
-        limit, one, slow_limit = (
+        limit, tuned, one, slow_limit = (
             "bare loop, fast stub",
+            "with the worker's collector settings",
             "one worker, fast stub",
             "bare loop, 50 ms stub",
         )
         self.show_in_turns(
             {
                 limit: (self.bare(fast_url, FAST_CONCURRENCY), None),
+                tuned: (self.bare(fast_url, FAST_CONCURRENCY, "tuned"), limit),
                 one: (self.workers(fast_url, 1, FAST_CONCURRENCY), limit),
                 "two workers (against one)": (
                     self.workers(fast_url, 2, FAST_CONCURRENCY),
@@ -173,8 +175,8 @@ class Bench:
 
         return measure
 
-    def bare(self, url: str, concurrency: int) -> Callable[[], Cost]:
-        arguments = [url, TOKEN, str(self.count), str(concurrency)]
+    def bare(self, url: str, concurrency: int, *more: str) -> Callable[[], Cost]:
+        arguments = [url, TOKEN, str(self.count), str(concurrency), *more]
         return lambda: cost_of_script("benchmarks.bare", arguments, self.environment)
 
     def tutorial(self, url: str) -> Callable[[], Cost]:

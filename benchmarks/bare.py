@@ -1,6 +1,6 @@
 """The limit: the product's own client in a loop, with no queue and no database.
 
-python -m benchmarks.bare URL TOKEN COUNT CONCURRENCY
+python -m benchmarks.bare URL TOKEN COUNT CONCURRENCY [tuned]
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import json
 import sys
 import time
 
+from django_workers import interpreter
 from notifications.judging import judge
 from notifications.telegram import BotApiClient
 from notifications.verdicts import Kind
@@ -35,6 +36,8 @@ async def send_all(url: str, token: str, count: int, concurrency: int) -> float:
 
 
 if __name__ == "__main__":
-    url, token, count, concurrency = sys.argv[1:]
+    url, token, count, concurrency, *more = sys.argv[1:]
+    if more == ["tuned"]:
+        interpreter.tune()
     seconds = asyncio.run(send_all(url, token, int(count), int(concurrency)))
     sys.stdout.write(json.dumps({"count": int(count), "seconds": seconds}))

@@ -1,7 +1,6 @@
 """`manage.py run_worker PATH`: drains one queue until it is told to stop."""
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -13,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import autoreload
 
+from django_workers import interpreter
 from django_workers.events import logger
 from django_workers.loading import check_queue, load_queue
 from django_workers.options import (
@@ -31,13 +31,6 @@ by one of them at a time.
 
   python manage.py run_worker notifications.task_queues.task_queue -v 3
 """
-
-# How many new objects make the garbage collector look at them. By default it would look
-# every few tasks, mostly at what is in use: each in flight is some hundred objects.
-COLLECT_AFTER_OBJECTS = 50_000
-# How long the database's thread waits for a busy event loop to let it go on, some ten
-# times in each transaction. Python's default is 5 ms.
-SWITCH_SECONDS = 0.001
 
 EPILOG = """\
 Signals: the first SIGTERM or Ctrl-C takes nothing new and lets what is in flight
@@ -123,17 +116,8 @@ class Command(BaseCommand):
             )
         except ValueError as error:
             raise CommandError(str(error)) from None
-        _tune_interpreter()
+        interpreter.tune()
         _run(Worker(queue, worker_options))
-
-
-def _tune_interpreter() -> None:
-    # What was imported stays: to look through it again and again takes a tenth of a
-    # busy worker's time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, *gc.get_threshold()[1:])
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _run(worker: Worker) -> None:
