@@ -17,7 +17,7 @@ CACHES := .coverage* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytes
 LOCKED := --require-hashes --no-deps
 # Tests mostly wait for processes. Those of a file share what they start, so they stay
 # together.
-AT_ONCE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+AT_ONCE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 # `check` must neither read a developer's own configuration nor write files.
 NOWHERE := ENV_FILE=/dev/null SECRET_KEY=check DATABASE_URL=sqlite://:memory:
 

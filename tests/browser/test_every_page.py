@@ -15,6 +15,8 @@ from tests.support.desk import LOGIN, Desk
 
 skip_without_chromium()
 
+pytestmark = pytest.mark.takes_minutes
+
 EXPECTED = {
     "/admin/",
     "/admin/auth/user/N/change/",

@@ -19,6 +19,8 @@ from tests.support.pages import WholePage, whole_pages
 
 skip_without_chromium()
 
+pytestmark = pytest.mark.takes_minutes
+
 HEAVIEST_BYTES = 200_000
 MOST_REQUESTS = 30
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")

@@ -18,6 +18,8 @@ from tests.support.product import RunningProduct, run_to_end
 from tests.support.telegram import ANNA, IVAN, RunningTelegram
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.takes_minutes
+
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (\w+) +([A-Z]+|\|) ")
 
 
