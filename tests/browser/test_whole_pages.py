@@ -31,7 +31,7 @@ SERIOUS = """async () => {
         .flatMap(({id, nodes}) => nodes.map(({html, any, all, none}) =>
             [id, html, [...any, ...all, ...none][0]?.message]));
 }"""
-
+NEXT_FRAME = "new Promise(drawn => requestAnimationFrame(() => setTimeout(drawn)))"
 
 # The newest rows are those whose pages are opened.
 _UNRULY = f"""
@@ -150,7 +150,13 @@ def test_so_is_the_page_to_log_in(browser: Browser, shop: Desk) -> None:
 
 
 def _sticks_out(page: Page, width: int) -> bool:
+    """Tell whether the page can be scrolled sideways once it has followed its window.
+
+    An open list is put below its field anew by a script that hears of the new size, and
+    a browser tells it before it draws the next frame.
+    """
     page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(NEXT_FRAME)
     root = "document.documentElement"
     return bool(page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"))
 
