@@ -66,6 +66,15 @@ def _nobody_else_s_language() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _nothing_remembered_of_content_types() -> None:
+    """Begin as a new process does: what is remembered is not asked of the database."""
+    # Only now: without its settings, Django lets nobody import a model.
+    from django.contrib.contenttypes.models import ContentType
+
+    ContentType.objects.clear_cache()
+
+
+@pytest.fixture(autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     """Fail a test after which a thread or a child process of its own still runs."""
     threads, children = set(threading.enumerate()), set(_children())
