@@ -1,6 +1,6 @@
 """Fills and reads the notifications table of a benchmark, without the product's code.
 
-python -m benchmarks.queue_table fill COUNT
+python -m benchmarks.queue_table fill COUNT [DELIVERED]
 python -m benchmarks.queue_table span
 """
 
@@ -15,16 +15,16 @@ ATTEMPTS, NOTIFICATIONS = (
 )
 # What a foreign client would write: the database has defaults for all the rest.
 FILL = f"""
-INSERT INTO {NOTIFICATIONS} (order_number, tg_user_id)
+INSERT INTO {NOTIFICATIONS} (order_number, tg_user_id, processed)
 WITH RECURSIVE numbers(i) AS (
     SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < %s
 )
-SELECT CAST(i AS text), i FROM numbers
+SELECT CAST(i AS text), i, %s FROM numbers
 """
 
 
-def fill(count: int) -> None:
-    """Leave exactly `count` pending notifications, each to a chat of its own."""
+def fill(pending: int, delivered: int = 0) -> None:
+    """Leave exactly so many notifications, each to a chat of its own."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -33,8 +33,9 @@ def fill(count: int) -> None:
         else:
             for table in (ATTEMPTS, NOTIFICATIONS):
                 cursor.execute(f"DELETE FROM {table}")
-        if count:
-            cursor.execute(FILL, [count])
+        for count, processed in ((delivered, True), (pending, False)):
+            if count:
+                cursor.execute(FILL, [count, processed])
         if connection.vendor == "postgresql":
             # What autovacuum does to a table that lives.
             cursor.execute(f"VACUUM ANALYZE {ATTEMPTS}, {NOTIFICATIONS}")
@@ -56,8 +57,8 @@ def span() -> dict[str, float]:
 if __name__ == "__main__":
     django.setup()
     match sys.argv[1:]:
-        case ["fill", count]:
-            fill(int(count))
+        case ["fill", *counts]:
+            fill(*map(int, counts))
         case ["span"]:
             sys.stdout.write(json.dumps(span()))
         case _:

@@ -27,7 +27,7 @@ from django_workers.prepared import PreparedSelect
 from .deliveries import record_delivered, record_failed, record_uncounted
 from .judging import judge
 from .models import Customer, OrderNotification
-from .models.notification import UNFINISHED
+from .models.notification import HOPEFUL
 from .telegram import BotApiClient
 from .verdicts import NOT_TELEGRAM, Kind, Verdict
 from .weather import Weather
@@ -42,9 +42,11 @@ SPARE_SECONDS = 30.0
 
 # Built once: to put a query together takes longer than to run it.
 _FIRST_OF_ITS_CHAT = Q(
-    # One look into an index for each row. "No earlier one exists" is made a join by
-    # PostgreSQL, which reads all for each, as long as it knows nothing of a new table.
-    pk=Subquery(
+    # One look into an index for each row: none of its chat is before the first one. "No
+    # earlier one exists" is made a join by PostgreSQL, which reads all for each, as
+    # long as it knows nothing of a new table; and of "is the first one" it thinks that
+    # so few are that all had better be found and sorted.
+    pk__lte=Subquery(
         OrderNotification.objects.unfinished()
         .filter(tg_user_id=OuterRef("tg_user_id"))
         .order_by("pk")
@@ -113,7 +115,8 @@ class OrderNotificationQueue(AbstractTaskQueue):
     def exclude_cycled_failed_tasks(
         self, queryset: QuerySet[OrderNotification]
     ) -> QuerySet[OrderNotification]:
-        return queryset.filter(UNFINISHED)
+        # To say twice that they are not processed makes PostgreSQL expect hardly any.
+        return queryset.filter(**HOPEFUL)
 
     def select_claimable(
         self,

@@ -30,9 +30,9 @@ class Parked(models.TextChoices):
 
 # To be sent: by itself, or when a person says so. At most one per order is open.
 OPEN = Q(processed=False, parked__in=["", Parked.UNCERTAIN])
-UNFINISHED = Q(
-    processed=False, parked="", failed_attempts_number__lt=MAX_FAILED_ATTEMPTS
-)
+# What a row must have beside `processed=False` to be sent by itself.
+HOPEFUL = {"parked": "", "failed_attempts_number__lt": MAX_FAILED_ATTEMPTS}
+UNFINISHED = Q(processed=False, **HOPEFUL)
 GIVEN_UP = Q(processed=False) & (
     Q(parked="", failed_attempts_number__gte=MAX_FAILED_ATTEMPTS)
     | Q(parked=Parked.UNCERTAIN)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from notifications.models import OrderNotification, Parked
@@ -46,6 +47,27 @@ def test_what_is_prepared_is_what_the_queue_says(rows, busy, most):
     said = queue.select_claimable(queue.read_startable(), keys)
     assert prepared == list(said[:most])
     assert said.count() == 4 - len(busy)
+
+
+@pytest.mark.parametrize(("waiting", "delivered"), [(2_000, 2_000), (2_000, 6_000)])
+def test_what_is_due_first_is_read_first_however_much_waits(waiting, delivered):
+    """Whoever sorts, or looks for the first of each chat, must not read all for it."""
+    OrderNotification.objects.bulk_create(
+        OrderNotification(
+            order_number="1", tg_user_id=chat, processed=number < delivered
+        )
+        for number, chat in enumerate([*range(delivered), *range(waiting)])
+    )
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE notifications_ordernotification")
+    queue = OrderNotificationQueue()
+
+    plan = queue.select_claimable(queue.read_startable(), [1, 2, 3])[:64].explain()
+
+    assert "notification_claim_order" in plan
+    assert "sort" not in plan.lower()
+    assert "temp b-tree" not in plan.lower()
 
 
 def test_all_that_sending_needs_is_read_at_once(rows, django_assert_num_queries):

@@ -17,13 +17,13 @@ pytestmark = pytest.mark.django_db
 ORDERS = "admin:notifications_order_changelist"
 RETRY_ORDERS = "admin:notifications_order_retry_found"
 RETRY_MESSAGES = "admin:notifications_ordernotification_retry_found"
-# All of them hold hardly more than what waits.
+# All of them hold hardly more than what waits, or waits for a person.
 WAITING = {
     "notification_claim_order",
     "notification_chat_order",
     "one_open_notification_per_order",
 }
-GIVEN_UP = {"notification_given_up"}
+GIVEN_UP = {"notification_given_up", "one_open_notification_per_order"}
 OF_ORDER = {"notification_of_order"}
 
 

@@ -28,6 +28,7 @@ from django_workers.worker import Worker
 from .waiting import wait_until
 
 ENDING_SECONDS = 20.0
+LONGER_THAN_BETWEEN_LOOKS = 0.2
 
 
 def run(worker: Worker) -> None:
@@ -53,9 +54,22 @@ def working(
 
 
 def wait_for_rest(worker: Worker) -> None:
-    """Return when the worker looked, found nothing more, and waits for news."""
-    # An event's waiters are private, and the only ones who know.
-    wait_until(lambda: getattr(worker.news, "_waiters"), what="a worker at rest")  # noqa: B009
+    """Return when the worker looked, found nothing more, and waits for news.
+
+    It also waits for moments between two looks, so it rests only when the very same
+    wait lasts.
+    """
+    since, waiter = time.monotonic(), None
+
+    def is_at_rest() -> bool:
+        nonlocal since, waiter
+        # An event's waiters are private, and the only ones who know.
+        now, waiters = time.monotonic(), [*getattr(worker.news, "_waiters")]  # noqa: B009
+        if not waiters or waiters[0] is not waiter:
+            since, waiter = now, waiters[0] if waiters else None
+        return waiter is not None and now - since > LONGER_THAN_BETWEEN_LOOKS
+
+    wait_until(is_at_rest, what="a worker at rest")
 
 
 @contextlib.contextmanager
