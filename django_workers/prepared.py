@@ -12,7 +12,6 @@ from django.db import NotSupportedError, OperationalError, connections
 from django.db.models import (
     BooleanField,
     CharField,
-    DateField,
     Field,
     IntegerField,
     Model,
@@ -26,8 +25,8 @@ from .keys import LaterKeys, as_parameter, target_of
 M = TypeVar("M", bound=Model)
 _Row = list[Any]
 
-# JSON keeps what SQLite stores for these as it is.
-_IN_JSON = (BooleanField, CharField, DateField, IntegerField, TextField, UUIDField)
+# JSON keeps what SQLite stores for these as it is. Times are made by its driver.
+_IN_JSON = (BooleanField, CharField, IntegerField, TextField, UUIDField)
 
 
 class PreparedSelect(Generic[M]):
@@ -35,7 +34,7 @@ class PreparedSelect(Generic[M]):
 
     `build` is called once for each database. It is given what stands for the keys, for
     `among(...)`, and returns the queryset, in order, without limits, annotations and
-    `select_related`.
+    what is related.
     """
 
     def __init__(self, build: Callable[[LaterKeys], QuerySet[M]]) -> None:
@@ -99,13 +98,16 @@ class _Statement(Generic[M]):
         """
         with connections[self._using].cursor() as cursor:
             if self._in_json:
+                # A column of SQLite's may hold anything, and JSON holds neither blobs
+                # nor infinity.
                 try:
                     cursor.execute(self._sql_in_json, values)
                     rows: list[_Row] = json.loads(cursor.fetchone()[0])
+                except json.JSONDecodeError:
+                    pass
                 except OperationalError as error:
                     if not _is_mistake(error):
                         raise
-                    # A column of SQLite's may hold anything, and JSON holds no blobs.
                 else:
                     return rows
             cursor.execute(self._sql, values)

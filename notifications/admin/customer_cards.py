@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET
 
 from notifications.models import CONNECTION_IS, BotStatus, Connection, Customer
 
-from .desk import COUNTED_ROWS, DeskAdmin
+from .desk import LISTED_ROWS, DeskAdmin
 from .invite import Invite
 from .searching import is_key
 
@@ -82,7 +82,7 @@ class CustomerCards(DeskAdmin[Customer]):
         customers = self._wanted(request)
         first = (number - 1) * CARDS_AT_ONCE
         found = list(customers[first : first + CARDS_AT_ONCE + 1])
-        total = customers.order_by()[: COUNTED_ROWS + 1].count()
+        total = customers.order_by()[: LISTED_ROWS + 1].count()
         shown = found[:CARDS_AT_ONCE]
         return self._cards_page(
             request,
@@ -90,8 +90,8 @@ class CustomerCards(DeskAdmin[Customer]):
             back=reverse("admin:notifications_customer_changelist"),
             first=first + 1,
             last=first + len(shown),
-            total=min(total, COUNTED_ROWS),
-            has_more_than_total=total > COUNTED_ROWS,
+            total=min(total, LISTED_ROWS),
+            has_more_than_total=total > LISTED_ROWS,
             sheets=-(-len(shown) // CARDS_PER_SHEET),
             previous=_address(request, sheets=number - 1) if number > 1 else "",
             following=_address(request, sheets=number + 1)

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR
-from django.db.models import Func, Q, QuerySet
+from django.db.models import F, Func, Q, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -112,12 +112,14 @@ class IndexedCreatedFilter(CreatedFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         within = self._within()
-        if not within:
-            return queryset
+        if None in self._range():
+            # What has no end on one side may be nearly all there is.
+            return queryset.filter(within)
         rows = queryset.model._default_manager.filter(within).order_by()
-        # Plain functions to the ORM, or it would group by something.
+        # Plain functions to the ORM, or it would group by something. Of a sum there is
+        # no index: PostgreSQL would look for the least key by going through all keys.
         lowest, highest = (
-            rows.annotate(key=Func("pk", function=name)).values("key")
+            rows.annotate(key=Func(F("pk") + 0, function=name)).values("key")
             for name in ("MIN", "MAX")
         )
         return queryset.filter(within, pk__gte=lowest, pk__lte=highest)

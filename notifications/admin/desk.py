@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Model)
 
 # Nobody turns more pages than this many rows fill; to count further only costs time.
-COUNTED_ROWS = 3_000
+LISTED_ROWS = 3_000
 
 # A page that only reports has nothing to save, and no button that says so.
 NOTHING_TO_SAVE = {
@@ -31,7 +31,7 @@ NOTHING_TO_SAVE = {
 
 
 class CappedPaginator(Paginator[Any]):
-    """Turns the pages of the first COUNTED_ROWS rows, and says whether there are more.
+    """Turns the pages of the first LISTED_ROWS rows, and says whether there are more.
 
     A search over a million rows is made once: for the keys, which are counted and cut
     into pages. Only the rows of one page are read, from `rows`, which knows no search.
@@ -45,29 +45,29 @@ class CappedPaginator(Paginator[Any]):
 
     @cached_property
     def count(self) -> int:
-        return min(len(self._keys), COUNTED_ROWS)
+        return min(len(self._keys), LISTED_ROWS)
 
     @property
     def has_more(self) -> bool:
         """Whether there are more rows than were counted."""
-        return len(self._keys) > COUNTED_ROWS
+        return len(self._keys) > LISTED_ROWS
 
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        keys = self._keys[:COUNTED_ROWS][first : first + self.per_page]
+        keys = self._keys[:LISTED_ROWS][first : first + self.per_page]
         return Page(self._read(keys), number, self)
 
     def read_all(self) -> QuerySet[Any]:
         """Return all that was counted, on one page."""
-        return self._read(self._keys[:COUNTED_ROWS])
+        return self._read(self._keys[:LISTED_ROWS])
 
     def _read(self, keys: list[Any]) -> QuerySet[Any]:
         return self._rows.filter(pk__in=keys).order_by(*self._found.query.order_by)
 
     @cached_property
     def _keys(self) -> list[Any]:
-        return list(self._found.values_list("pk", flat=True)[: COUNTED_ROWS + 1])
+        return list(self._found.values_list("pk", flat=True)[: LISTED_ROWS + 1])
 
 
 class DeskChangeList(ChangeList):

@@ -21,7 +21,7 @@ from notifications.models import (
 from notifications.models.notification import GIVEN_UP, UNFINISHED
 from notifications.verdicts import BLOCKED
 
-from .desk import COUNTED_ROWS
+from .desk import LISTED_ROWS
 from .searching import orders_of
 
 
@@ -111,12 +111,12 @@ class ConnectionFilter(StateFilter):
 
 
 def _many(state: str) -> str:
-    """Return how many customers are in the state, counted as far as COUNTED_ROWS."""
+    """Return how many customers are in the state, counted as far as LISTED_ROWS."""
     # In the order of the state's own index: SQLite would else take another, and read
     # nearly all rows.
     found = Customer.objects.filter(CONNECTION_IS[state]).order_by("name", "pk")
-    count = found[: COUNTED_ROWS + 1].count()
-    return f"{COUNTED_ROWS}+" if count > COUNTED_ROWS else str(count)
+    count = found[: LISTED_ROWS + 1].count()
+    return f"{LISTED_ROWS}+" if count > LISTED_ROWS else str(count)
 
 
 _SILENCED = CONNECTION_IS[Connection.UNSUBSCRIBED]

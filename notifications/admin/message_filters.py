@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ALL_VAR, PAGE_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 from notifications.models import OrderNotification
 
 from .delivery import what_happened
-from .desk import COUNTED_ROWS
+from .desk import LISTED_ROWS
 from .export import is_export
 from .filters import StateFilter
 
@@ -33,7 +34,9 @@ class DeliveredFilter(StateFilter):
     }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        self._at_most = None if is_export(request) else COUNTED_ROWS + 1
+        is_alone = request.GET.keys() <= {self.parameter_name, PAGE_VAR, ALL_VAR}
+        is_list = is_alone and not is_export(request)
+        self._at_most = LISTED_ROWS + 1 if is_list else None
         return super().queryset(request, queryset)
 
     def narrow(
@@ -46,8 +49,8 @@ class DeliveredFilter(StateFilter):
         delivered = OrderNotification.objects.filter(
             processed_at__gte=midnight - timedelta(days=days)
         )
-        # Found by their time, as many as a list can show: to look through the newest
-        # messages for the few of today takes a look at all of them.
+        # Found by their time, as many as a list can show if nothing else narrows it: to
+        # look through the newest messages for the few of today takes a look at all.
         latest = delivered.order_by("-processed_at").values("pk")
         return queryset.filter(pk__in=latest[: self._at_most])
 

@@ -56,14 +56,14 @@ def _orders_for_sqlite(customers: QuerySet[Customer], *, or_those: Q = NOTHING) 
     """
     keys = customers.order_by().values_list("pk", flat=True)
     found = list(keys[: FEW + 1])
-    orders = Order.objects.order_by()
     are_many = len(found) > FEW
-    if are_many or orders.filter(or_those)[: FEW + 1].count() > FEW:
-        # No index has a sum. With one such condition the others' are of no use either.
-        unindexed = F("customer_id") + 0
-        return or_those | Q(In(unindexed, keys if are_many else found))
-    few = orders.filter(or_those | Q(customer__in=found))
-    return Q(pk__in=few.values("pk"))
+    if not are_many:
+        orders = Order.objects.order_by().filter(or_those | Q(customer__in=found))
+        if orders[: FEW + 1].count() <= FEW:
+            return Q(pk__in=orders.values("pk"))
+    # No index has a sum. With one such condition the others' are of no use either.
+    unindexed = F("customer_id") + 0
+    return or_those | Q(In(unindexed, keys if are_many else found))
 
 
 def notifications_matching(term: str) -> Q:

@@ -16,7 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_workers.models import Claim, Queue, Worker
-from notifications.admin.desk import COUNTED_ROWS
+from notifications.admin import message_filters
+from notifications.admin.desk import LISTED_ROWS
 from notifications.admin.numbers import next_order_number
 from notifications.models import (
     BotStatus,
@@ -247,11 +248,28 @@ def test_only_the_counted_part_of_a_long_list_is_paged(manager: Client) -> None:
     customer = Customer.objects.create(name="Пётр")
     Order.objects.bulk_create(
         Order(number=str(number), customer=customer)
-        for number in range(COUNTED_ROWS + 1)
+        for number in range(LISTED_ROWS + 1)
     )
 
     assert "Найдено: больше 3" in list_of(manager, "notifications_order")
     assert "Найдено: 111" in list_of(manager, "notifications_order", q="10")
+
+
+def test_an_older_message_is_found_among_more_than_a_list_shows(
+    manager: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_filters, "LISTED_ROWS", 2)
+    customer, now = connected(), timezone.now()
+    for number in range(1, 6):
+        days_ago = now - timedelta(days=6 - number)
+        order(str(number), customer, processed=True, processed_at=days_ago)
+
+    def found(**query: str) -> int:
+        html = list_of(manager, "notifications_ordernotification", **query)
+        return html.count('class="field-order_number"')
+
+    assert found(delivered="month", q="1") == 1
+    assert found(delivered="month", since="2020-01-01") == 5
 
 
 # --- a new order ----------------------------------------------------------------------

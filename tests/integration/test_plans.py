@@ -1,5 +1,6 @@
 """What few rows are in is found by an index, and each list makes its search once."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from notifications.admin import searching
-from notifications.admin.desk import COUNTED_ROWS
+from notifications.admin.desk import LISTED_ROWS
+from notifications.models import Customer, Order
 from tests.support import shop
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +62,7 @@ def test_messages_are_found_by_the_index_of_their_state(
         manager.get(reverse(page), query)
 
     # What is to be retried is counted; lists are cut off.
-    mark = f"LIMIT {COUNTED_ROWS + 1}" if page == ORDERS else "COUNT("
+    mark = f"LIMIT {LISTED_ROWS + 1}" if page == ORDERS else "COUNT("
     searches = [each["sql"] for each in captured if mark in each["sql"]]
     assert searches
     for search in searches:
@@ -97,10 +100,35 @@ def test_what_is_found_does_not_depend_on_how_many_fit(
         page = manager.get(reverse(ORDERS), query)
         return {order.pk for order in page.context["cl"].result_list}
 
+    for number in range(3):
+        now = timezone.now()
+        silent = shop.connected(f"Алла {number}", 2000 + number, unsubscribed_at=now)
+        shop.order(f"2{number}", silent)
+        shop.order(f"1{number}1", Customer.objects.create(name=f"Павел {number}"))
+        shop.order(f"3{number}", shop.connected(f"Ада {number}", 3000 + number))
     as_few = found()
     for few in (0, 1):
         monkeypatch.setattr(searching, "FEW", few)
         assert found() == as_few
+
+
+def test_the_orders_of_a_day_are_found_by_their_index(manager: Client) -> None:
+    nobody = Customer.objects.create(name="Павел")
+    Order.objects.bulk_create(
+        Order(number=f"{number}", customer=nobody) for number in range(1000, 3000)
+    )
+    days_ago = timezone.now() - timedelta(days=9)
+    Order.objects.filter(customer=nobody).update(created_at=days_ago)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE notifications_order")
+
+    with CaptureQueriesContext(connection) as captured:
+        manager.get(reverse(ORDERS), {"day": "today"})
+
+    mark = f"LIMIT {LISTED_ROWS + 1}"
+    (search,) = [each["sql"] for each in captured if mark in each["sql"]]
+    plan = plan_of(search)
+    assert plan.count("order_by_day") >= 2, plan
 
 
 def plan_of(sql: str) -> str:

@@ -136,13 +136,15 @@ def test_a_prepared_query_is_put_together_once(django_assert_num_queries):
     assert len(built) == 1
 
 
-@pytest.mark.parametrize("model", [Queue, WorkerRow])
+@pytest.mark.parametrize("model", [Queue, WorkerRow, Parcel, Letter])
 def test_values_of_a_prepared_query_are_those_of_the_orm(model):
     moment = datetime(2026, 11, 26, 12, 30, 59, 123456, tzinfo=UTC)
     WorkerRow.objects.create(
         queue=Queue.objects.create(name="a"), host="Заказ №7 🎁 \"'\\", pid=2**31 - 1
     )
     Queue.objects.update(stopped_at=moment, tokens=1 / 3)
+    for task in (Parcel, Letter):
+        task.objects.create(done=True, failures=2, last_error="Заказ №7 🎁 \"'\\\n\x1f")
     prepared = PreparedSelect(lambda later: model.objects.exclude(among(later)))
 
     (row,) = prepared.read("default", [], 9)
@@ -153,16 +155,39 @@ def test_values_of_a_prepared_query_are_those_of_the_orm(model):
     assert vars(row) == vars(expected)
 
 
-def test_a_prepared_query_reads_also_what_json_cannot_hold():
+@pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="PostgreSQL's columns hold what they say"
+)
+@pytest.mark.parametrize(
+    "value", ["failures = 1e400", "name = CAST('a' AS BLOB)", "failures = 'x'"]
+)
+def test_a_prepared_query_reads_also_what_json_cannot_hold(value):
     Tin.objects.create(name="a")
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("UPDATE shop_tin SET name = CAST('a' AS BLOB)")
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+        cursor.execute(f"UPDATE shop_tin SET {value}")
+        cursor.execute("PRAGMA ignore_check_constraints = OFF")
     prepared = PreparedSelect(lambda later: Tin.objects.exclude(among(later)))
 
-    assert [row.pk for row in prepared.read("default", [], 9)] == [
-        tin.pk for tin in Tin.objects.all()
-    ]
+    (row,) = prepared.read("default", [], 9)
+
+    expected = Tin.objects.get()
+    assert (row.pk, row.failures) == (expected.pk, expected.failures)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite's own columns")
+@pytest.mark.parametrize("value", ["1700000000", "''", "'x'", "20260101"])
+def test_a_prepared_query_takes_a_strange_time_as_the_orm_does(value):
+    Queue.objects.create(name="a")
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE django_workers_queue SET stopped_at = {value}")
+    prepared = PreparedSelect(
+        lambda later: Queue.objects.exclude(among(later)).only("stopped_at")
+    )
+
+    (row,) = prepared.read("default", [], 9)
+
+    assert row.stopped_at == Queue.objects.get().stopped_at
 
 
 def test_only_the_columns_of_one_model_can_be_prepared():
