@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -72,6 +73,10 @@ class OrderStateFilter(StateFilter):
         "not_connected": _("Customer not connected"),
     }
 
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        self._searched = request.GET.get(SEARCH_VAR, "")
+        return super().queryset(request, queryset)
+
     def narrow(self, queryset: QuerySet[Order], state: str) -> QuerySet[Order]:
         if state == "delivered":
             # Most orders are: they are met soon when the newest are read first.
@@ -80,12 +85,14 @@ class OrderStateFilter(StateFilter):
                 Exists(messages.filter(processed=True)), ~Exists(messages.open())
             )
         if state == "not_connected":
-            return queryset.filter(orders_of(_customers(Q(tg_user_id=None))))
+            # Who has no chat is found at once, in any order but that of names.
+            strangers = _those(Connection.NOT_CONNECTED).order_by()
+            return queryset.filter(orders_of(strangers, matching=self._searched))
         if state == "unsubscribed":
             finished = OrderNotification.objects.filter(order=OuterRef("pk")).filter(
                 _notification_is("delivered") | _notification_is("failed")
             )
-            silenced = orders_of(_customers(_SILENCED))
+            silenced = orders_of(_those(Connection.UNSUBSCRIBED))
             return queryset.filter(silenced).exclude(Exists(finished))
         # Few are: the messages are found first, and their orders then.
         messages = OrderNotification.objects.order_by().filter(_notification_is(state))
@@ -112,18 +119,16 @@ class ConnectionFilter(StateFilter):
 
 def _many(state: str) -> str:
     """Return how many customers are in the state, counted as far as LISTED_ROWS."""
-    # In the order of the state's own index: SQLite would else take another, and read
-    # nearly all rows.
-    found = Customer.objects.filter(CONNECTION_IS[state]).order_by("name", "pk")
-    count = found[: LISTED_ROWS + 1].count()
+    count = _those(state)[: LISTED_ROWS + 1].count()
     return f"{LISTED_ROWS}+" if count > LISTED_ROWS else str(count)
 
 
-_SILENCED = CONNECTION_IS[Connection.UNSUBSCRIBED]
+def _those(state: str) -> QuerySet[Customer]:
+    """Return the customers in a state of connection, in the order of its own index.
 
-
-def _customers(condition: Q) -> QuerySet[Customer, Any]:
-    return Customer.objects.filter(condition).order_by().values("pk")
+    SQLite would else take another one, and read nearly all rows.
+    """
+    return Customer.objects.filter(CONNECTION_IS[state]).order_by("name", "pk")
 
 
 def _notification_is(state: str) -> Q:
@@ -132,8 +137,9 @@ def _notification_is(state: str) -> Q:
         case "delivered":
             return Q(processed=True)
         case "waiting":
-            silenced = Customer.objects.filter(_SILENCED).order_by()
-            return UNFINISHED & ~Q(tg_user_id__in=silenced.values("tg_user_id"))
+            of_chat = Customer.objects.filter(tg_user_id=OuterRef("tg_user_id"))
+            silenced = of_chat.filter(CONNECTION_IS[Connection.UNSUBSCRIBED])
+            return UNFINISHED & ~Q(Exists(silenced))
         case "blocked":
             return GIVEN_UP & Q(last_error_code=BLOCKED)
         case _:

@@ -5,11 +5,14 @@ and compared with columns that are casefolded too.
 """
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.lookups import In
 
+from django_workers.keys import among
 from notifications.models import Customer, CustomerWord, Order
 from notifications.models.search_words import terms_of
 
@@ -17,9 +20,12 @@ from .numbers import LONGEST
 
 _LONGEST_ID = 18
 LAST_CHARACTER = "\U0010ffff"
-# What fits so few is found by its index. What fits more is met soon by whoever looks
-# through the newest orders, and to collect and sort all of it would take longer.
-FEW = 2_000
+# The orders of so many customers, and so many of them, are found by their indexes. What
+# more fit is met soon by whoever looks through the newest orders, and to collect and
+# sort all of them would take longer.
+MOST_CUSTOMERS = 10_000
+MOST_ORDERS = 50_000
+MOST_ORDERS_OF_MANY = 150_000
 NOTHING = Q(pk__in=[])
 
 
@@ -29,41 +35,66 @@ def customers_matching(term: str) -> Q:
     The words are of the name and the username; a phone is found by its beginning or
     its end, in any notation.
     """
-    return _customers_matching(term, "pk")
+    return _customers_matching(term, lambda customers: Q(pk__in=customers))
 
 
 def orders_matching(term: str) -> Q:
     """Return the condition on orders: the beginning of a number, or their customer."""
     numbered = _begins("number", term)
     if connection.vendor != "sqlite":
-        return numbered | _customers_matching(term, "customer")
-    customers = Customer.objects.filter(customers_matching(term))
-    return _orders_for_sqlite(customers, or_those=numbered)
+        return numbered | _customers_matching(term, lambda these: Q(customer__in=these))
+    customers = Customer.objects.filter(customers_matching(term)).order_by()
+    few = _found_by_index(customers, or_those=numbered)
+    return few or numbered | _customers_matching(term, _seen_in_passing)
 
 
-def orders_of(customers: QuerySet[Customer]) -> Q:
-    """Return the condition on orders: that they are of these customers."""
-    if connection.vendor != "sqlite":
-        return Q(customer__in=customers.order_by().values("pk"))
-    return _orders_for_sqlite(customers)
+def orders_of(customers: QuerySet[Customer], *, matching: str = "") -> Q:
+    """Return the condition on orders: that they are of these customers.
 
-
-def _orders_for_sqlite(customers: QuerySet[Customer], *, or_those: Q = NOTHING) -> Q:
-    """Say how to find them: by an index, or by looking through the newest orders.
-
-    SQLite cannot tell a word that fits a handful of customers from one that fits half
-    of them, so this counts, and leaves it no choice.
+    Customers in the order of an index are found soon by it. `matching` is a term that
+    is searched for as well.
     """
-    keys = customers.order_by().values_list("pk", flat=True)
-    found = list(keys[: FEW + 1])
-    are_many = len(found) > FEW
-    if not are_many:
-        orders = Order.objects.order_by().filter(or_those | Q(customer__in=found))
-        if orders[: FEW + 1].count() <= FEW:
-            return Q(pk__in=orders.values("pk"))
+    these = customers.order_by().values("pk")
+    if connection.vendor != "sqlite":
+        return Q(customer__in=these)
+    if few := _found_by_index(customers):
+        return few
+    orders = Order.objects.order_by().filter(customer__in=these)
+    if _fits_many(matching) and not _are_over(MOST_ORDERS_OF_MANY, orders):
+        # To find out of each order on the way whether it is both takes the longest.
+        return Q(pk__in=orders.values("pk"))
+    return _seen_in_passing(these)
+
+
+def _found_by_index(
+    customers: QuerySet[Customer], *, or_those: Q = NOTHING
+) -> Q | None:
+    """Return how to find their orders, or those, by indexes; None: there are too many.
+
+    SQLite cannot tell a word that fits a handful of orders from one that fits half of
+    them, so this counts, and leaves it no choice.
+    """
+    keys = list(customers.values_list("pk", flat=True)[: MOST_CUSTOMERS + 1])
+    if len(keys) > MOST_CUSTOMERS:
+        return None
+    these = Customer.objects.filter(among(keys)).values("pk")
+    orders = Order.objects.order_by().filter(or_those | Q(customer__in=these))
+    return None if _are_over(MOST_ORDERS, orders) else Q(pk__in=orders.values("pk"))
+
+
+def _fits_many(term: str) -> bool:
+    customers = Customer.objects.order_by().filter(customers_matching(term))
+    return _are_over(MOST_CUSTOMERS, customers)
+
+
+def _are_over(most: int, rows: QuerySet[Any]) -> bool:
+    return rows[: most + 1].count() > most
+
+
+def _seen_in_passing(customers: QuerySet[Any, Any]) -> Q:
+    """Return the condition that an order met on the way is of these customers."""
     # No index has a sum. With one such condition the others' are of no use either.
-    unindexed = F("customer_id") + 0
-    return or_those | Q(In(unindexed, keys if are_many else found))
+    return Q(In(F("customer_id") + 0, customers))
 
 
 def notifications_matching(term: str) -> Q:
@@ -79,14 +110,14 @@ def is_key(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID
 
 
-def _customers_matching(term: str, field: str) -> Q:
+def _customers_matching(term: str, are: Callable[[QuerySet[Any, Any]], Q]) -> Q:
+    """Return the condition that `are` makes of the customers with each of the words."""
     condition = Q()
     for beginnings in terms_of(term):
         begins = Q()
         for beginning in sorted(beginnings):
             begins |= _begins_exactly("word", beginning)
-        words = CustomerWord.objects.filter(begins)
-        condition &= Q(**{f"{field}__in": words.values("customer")})
+        condition &= are(CustomerWord.objects.filter(begins).values("customer"))
     return condition if condition or not term.strip() else NOTHING
 
 

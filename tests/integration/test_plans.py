@@ -88,6 +88,7 @@ def test_a_list_of_one_page_is_searched_once(
         {"q": "nobody"},
         {"q": "а", "state": "unsubscribed"},
         {"q": "1", "state": "not_connected"},
+        {"q": "п", "state": "not_connected"},
         {"state": "not_connected"},
         {"state": "unsubscribed"},
     ],
@@ -107,8 +108,10 @@ def test_what_is_found_does_not_depend_on_how_many_fit(
         shop.order(f"1{number}1", Customer.objects.create(name=f"Павел {number}"))
         shop.order(f"3{number}", shop.connected(f"Ада {number}", 3000 + number))
     as_few = found()
-    for few in (0, 1):
-        monkeypatch.setattr(searching, "FEW", few)
+    for orders, customers in ((0, 0), (1, 1), (0, 100), (100, 0)):
+        monkeypatch.setattr(searching, "MOST_ORDERS", orders)
+        monkeypatch.setattr(searching, "MOST_ORDERS_OF_MANY", orders)
+        monkeypatch.setattr(searching, "MOST_CUSTOMERS", customers)
         assert found() == as_few
 
 
