@@ -98,8 +98,8 @@ class _Among(Lookup):
 
 
 def target_of(field: "Field[Any, Any]") -> "Field[Any, Any]":
+    """Return the field whose values this one holds: another's, if it refers to one."""
     while field.remote_field is not None:
-        # The primary key may be a reference to another table's.
         field = cast("Any", field).target_field
     return field
 

@@ -70,7 +70,7 @@ class _Statement(Generic[M]):
         self._names = [field.attname for field in fields]
         self._converters = list(compiler.get_converters(columns).items())
         self._in_json = connections[self._using].vendor == "sqlite" and all(
-            map(_is_in_json, fields)
+            map(_is_kept_by_json, fields)
         )
         names = ", ".join(f"c{i}" for i in range(len(columns)))
         # Names of our own; values travel apart from the text.
@@ -114,7 +114,7 @@ class _Statement(Generic[M]):
             return [list(row) for row in cursor.fetchall()]
 
 
-def _is_in_json(field: "Field[Any, Any]") -> bool:
+def _is_kept_by_json(field: "Field[Any, Any]") -> bool:
     return isinstance(target_of(field), _IN_JSON)
 
 

@@ -23,7 +23,7 @@ from notifications.models.notification import GIVEN_UP, UNFINISHED
 from notifications.verdicts import BLOCKED
 
 from .desk import LISTED_ROWS
-from .searching import orders_of
+from .order_search import orders_of
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -17,8 +17,8 @@ from .delivery import of_order
 from .facts import with_facts
 from .filters import OrderStateFilter
 from .moments import when
+from .order_search import orders_matching
 from .retrying import RetryAdmin
-from .searching import orders_matching
 
 
 class OrderList(RetryAdmin[Order]):

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from notifications.admin import searching
+from notifications.admin import order_search
 from notifications.admin.desk import LISTED_ROWS
 from notifications.models import Customer, Order
 from tests.support import shop
@@ -109,9 +109,9 @@ def test_what_is_found_does_not_depend_on_how_many_fit(
         shop.order(f"3{number}", shop.connected(f"Ада {number}", 3000 + number))
     as_few = found()
     for orders, customers in ((0, 0), (1, 1), (0, 100), (100, 0)):
-        monkeypatch.setattr(searching, "MOST_ORDERS", orders)
-        monkeypatch.setattr(searching, "MOST_ORDERS_OF_MANY", orders)
-        monkeypatch.setattr(searching, "MOST_CUSTOMERS", customers)
+        monkeypatch.setattr(order_search, "MOST_ORDERS", orders)
+        monkeypatch.setattr(order_search, "MOST_ORDERS_OF_MANY", orders)
+        monkeypatch.setattr(order_search, "MOST_CUSTOMERS", customers)
         assert found() == as_few
 
 
