@@ -44,6 +44,8 @@ TERMS = {
     "the same phone, with 8": "",
     "the end of a phone": "",
     "the beginning of a phone": "+7 91",
+    "the first digit of all phones": "7",
+    "the second digit of all phones": "9",
     "a username": "@user_3000",
     "the beginning of all usernames": "@user",
     "a Telegram ID": "1000000003",
@@ -57,7 +59,10 @@ CHOICE_OF_A_CUSTOMER = {
     "field_name": "customer",
 }
 # With these each filter is tried, too.
-TERMS_TO_FILTER = ("one letter", "three letters", "one digit", "a name")
+TERMS_TO_FILTER = (
+    *("one letter", "three letters", "one digit", "a name"),
+    "the second digit of all phones",
+)
 
 
 @dataclass(slots=True)

@@ -1,36 +1,44 @@
 """Finds the orders of customers, and by what is searched for, among a million.
 
-PostgreSQL knows how many rows fit what. SQLite cannot tell a word that fits a handful
-of orders from one that fits half of them; so they are counted, and it is told the way.
+A database takes the orders that fit and sorts them, or looks through the newest ones
+until enough fit. SQLite cannot tell a word of a handful of customers from one of half
+of them. So here is counted, as far as it costs little, and it is told the way.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
-from django.db.models.lookups import In
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from django_workers.keys import among
-from notifications.models import Customer, Order
+from notifications.models import Customer, CustomerWord, Order
 
-from .searching import NOTHING, begins_with, customers_matching
+from .searching import (
+    NOTHING,
+    are_over,
+    begins_with,
+    is_among,
+    is_customer_of,
+    words_matching,
+)
 
-# The orders of so many customers, and so many of them, are found by their indexes. What
-# more fit is met soon by whoever looks through the newest orders, and to collect and
-# sort all of them would take longer.
+# The orders of so many customers, and so many of them, are found by their indexes.
 MOST_CUSTOMERS = 10_000
 MOST_ORDERS = 50_000
 MOST_ORDERS_OF_MANY = 150_000
+# A term of so few characters fits a great many.
+BROAD_TERM = 3
 
 
 def orders_matching(term: str) -> Q:
     """Return the condition on orders: the beginning of a number, or their customer."""
-    numbered = begins_with("number", term)
+    numbered, words = begins_with("number", term), words_matching(term)
     if connection.vendor != "sqlite":
-        return numbered | customers_matching(term, lambda these: Q(customer__in=these))
-    customers = Customer.objects.filter(customers_matching(term)).order_by()
-    few = _found_by_index(customers, or_those=numbered)
-    return few or numbered | customers_matching(term, _seen_in_passing)
+        return numbered | is_customer_of(words, "customer_id")
+    if few := _found_by_index(_few_with_all(words), or_those=numbered):
+        return few
+    return numbered | is_customer_of(words, "customer_id", in_passing=True)
 
 
 def orders_of(customers: QuerySet[Customer], *, matching: str = "") -> Q:
@@ -41,38 +49,48 @@ def orders_of(customers: QuerySet[Customer], *, matching: str = "") -> Q:
     """
     these = customers.order_by().values("pk")
     if connection.vendor != "sqlite":
-        return Q(customer__in=these)
-    if few := _found_by_index(customers):
+        return is_among("customer_id", these)
+    keys = _listed(customers, "pk")
+    if keys is not None and (few := _found_by_index(_with_keys(keys))):
         return few
     orders = Order.objects.order_by().filter(customer__in=these)
-    if _fits_many(matching) and not _are_over(MOST_ORDERS_OF_MANY, orders):
+    is_broad = 0 < len(matching.strip()) <= BROAD_TERM
+    if is_broad and not are_over(MOST_ORDERS_OF_MANY, orders):
         # To find out of each order on the way whether it is both takes the longest.
         return Q(pk__in=orders.values("pk"))
-    return _seen_in_passing(these)
+    return is_among("customer_id", these, in_passing=True)
+
+
+def _few_with_all(words: list[QuerySet[CustomerWord]]) -> QuerySet[Customer] | None:
+    """Return the customers with a word of each; None: there is none that few have."""
+    lists = [_listed(each, "customer") for each in words]
+    known = [set(keys) for keys in lists if keys is not None]
+    if words and not known:
+        return None
+    customers = _with_keys(set.intersection(*known) if known else ())
+    for each, keys in zip(words, lists, strict=True):
+        if keys is None:
+            customers = customers.filter(Exists(each.filter(customer=OuterRef("pk"))))
+    return customers
 
 
 def _found_by_index(
-    customers: QuerySet[Customer], *, or_those: Q = NOTHING
+    customers: QuerySet[Customer] | None, *, or_those: Q = NOTHING
 ) -> Q | None:
     """Return how to find their orders, or those, by indexes; None: they are many."""
-    keys = list(customers.values_list("pk", flat=True)[: MOST_CUSTOMERS + 1])
-    if len(keys) > MOST_CUSTOMERS:
+    if customers is None:
         return None
-    these = Customer.objects.filter(among(keys)).values("pk")
-    orders = Order.objects.order_by().filter(or_those | Q(customer__in=these))
-    return None if _are_over(MOST_ORDERS, orders) else Q(pk__in=orders.values("pk"))
+    orders = Order.objects.order_by().filter(
+        or_those | Q(customer__in=customers.values("pk"))
+    )
+    return None if are_over(MOST_ORDERS, orders) else Q(pk__in=orders.values("pk"))
 
 
-def _fits_many(term: str) -> bool:
-    customers = Customer.objects.order_by().filter(customers_matching(term))
-    return _are_over(MOST_CUSTOMERS, customers)
+def _with_keys(keys: Collection[int]) -> QuerySet[Customer]:
+    return Customer.objects.order_by().filter(among(keys))
 
 
-def _are_over(most: int, rows: QuerySet[Any]) -> bool:
-    return rows[: most + 1].count() > most
-
-
-def _seen_in_passing(customers: QuerySet[Any, Any]) -> Q:
-    """Return the condition that an order met on the way is of these customers."""
-    # No index has a sum. With one such condition the others' are of no use either.
-    return Q(In(F("customer_id") + 0, customers))
+def _listed(rows: QuerySet[Any], field: str) -> list[int] | None:
+    """Return the keys of customers in a field of the rows; None: they are many."""
+    keys = list(rows.values_list(field, flat=True)[: MOST_CUSTOMERS + 1])
+    return keys if len(keys) <= MOST_CUSTOMERS else None
