@@ -15,7 +15,6 @@ from django_workers.keys import among
 from notifications.models import Customer, CustomerWord, Order
 
 from .searching import (
-    MOST_LISTED,
     NOTHING,
     are_over,
     begins_with,
@@ -49,16 +48,13 @@ def orders_of(customers: QuerySet[Customer], *, matching: str = "") -> Q:
     is searched for as well.
     """
     these = customers.order_by().values("pk")
-    is_broad = 0 < len(matching.strip()) <= BROAD_TERM
     if connection.vendor != "sqlite":
-        # PostgreSQL expects a broad term to be met at once, and looks for the customer
-        # of each order that fits it: a list of them is quicker, if it is not too long.
-        in_passing = is_broad and not are_over(MOST_LISTED, these)
-        return is_among("customer_id", these, in_passing=in_passing)
+        return is_among("customer_id", these)
     keys = _listed(customers, "pk")
     if keys is not None and (few := _found_by_index(_with_keys(keys))):
         return few
     orders = Order.objects.order_by().filter(customer__in=these)
+    is_broad = 0 < len(matching.strip()) <= BROAD_TERM
     if is_broad and not are_over(MOST_ORDERS_OF_MANY, orders):
         # To find out of each order on the way whether it is both takes the longest.
         return Q(pk__in=orders.values("pk"))
