@@ -73,6 +73,11 @@ class OrderStateFilter(StateFilter):
         "not_connected": _("Customer not connected"),
     }
 
+    @classmethod
+    def asks_for_strangers(cls, request: HttpRequest) -> bool:
+        """Tell whether only orders of customers without a chat are listed."""
+        return request.GET.get(cls.parameter_name) == "not_connected"
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         self._searched = request.GET.get(SEARCH_VAR, "")
         return super().queryset(request, queryset)

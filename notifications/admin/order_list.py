@@ -17,7 +17,7 @@ from .delivery import of_order
 from .facts import with_facts
 from .filters import OrderStateFilter
 from .moments import when
-from .order_search import orders_matching
+from .order_search import search_orders
 from .retrying import RetryAdmin
 
 
@@ -51,7 +51,9 @@ class OrderList(RetryAdmin[Order]):
     ) -> tuple[QuerySet[Order], bool]:
         if not search_term.strip():
             return queryset, False
-        return queryset.filter(orders_matching(search_term)), False
+        of_strangers = OrderStateFilter.asks_for_strangers(request)
+        found = search_orders(queryset, search_term, of_strangers=of_strangers)
+        return found, False
 
     # --- columns ----------------------------------------------------------------------
 

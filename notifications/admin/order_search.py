@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OrderBy, OuterRef, Q, QuerySet
 
 from django_workers.keys import among
 from notifications.models import Customer, CustomerWord, Order
@@ -18,6 +18,7 @@ from .searching import (
     NOTHING,
     are_over,
     begins_with,
+    have_many,
     is_among,
     is_customer_of,
     words_matching,
@@ -31,14 +32,23 @@ MOST_ORDERS_OF_MANY = 150_000
 BROAD_TERM = 3
 
 
-def orders_matching(term: str) -> Q:
-    """Return the condition on orders: the beginning of a number, or their customer."""
+def search_orders(
+    orders: QuerySet[Order], term: str, *, of_strangers: bool = False
+) -> QuerySet[Order]:
+    """Return the orders whose number begins so, or whose customer has the words.
+
+    `of_strangers` says that they are narrowed to those of customers without a chat.
+    """
     numbered, words = begins_with("number", term), words_matching(term)
-    if connection.vendor != "sqlite":
-        return numbered | is_customer_of(words, "customer_id")
-    if few := _found_by_index(_few_with_all(words), or_those=numbered):
-        return few
-    return numbered | is_customer_of(words, "customer_id", in_passing=True)
+    if connection.vendor == "sqlite":
+        if few := _found_by_index(_few_with_all(words), or_those=numbered):
+            return orders.filter(few)
+        in_passing = is_customer_of(words, "customer_id", in_passing=True)
+        return orders.filter(numbered | in_passing)
+    found = orders.filter(numbered | is_customer_of(words, "customer_id"))
+    if of_strangers and _are_far_apart(numbered, words):
+        return _sorted_when_found(found)
+    return found
 
 
 def orders_of(customers: QuerySet[Customer], *, matching: str = "") -> Q:
@@ -59,6 +69,29 @@ def orders_of(customers: QuerySet[Customer], *, matching: str = "") -> Q:
         # To find out of each order on the way whether it is both takes the longest.
         return Q(pk__in=orders.values("pk"))
     return is_among("customer_id", these, in_passing=True)
+
+
+def _are_far_apart(numbered: Q, words: list[QuerySet[CustomerWord]]) -> bool:
+    """Tell whether a list may have to go far back from the newest order.
+
+    Numbers that begin alike were given in a row, long ago perhaps. What customers have
+    in common is met all the way.
+    """
+    is_met_often = any(map(have_many, words))
+    return not is_met_often and Order.objects.filter(numbered).exists()
+
+
+def _sorted_when_found(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Sort the orders, which are sorted by their keys, after all of them are found.
+
+    PostgreSQL would go through them one by one, from the newest, expecting to have met
+    enough soon. No index has a sum, so it reads the table in one go, in parallel.
+    """
+    ordering = (
+        OrderBy(F(name.lstrip("-")) + 0, descending=name.startswith("-"))
+        for name in map(str, orders.query.order_by)
+    )
+    return orders.order_by(*ordering)
 
 
 def _few_with_all(words: list[QuerySet[CustomerWord]]) -> QuerySet[Customer] | None:

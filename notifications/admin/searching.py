@@ -47,7 +47,7 @@ def is_customer_of(
     """
     condition = Q()
     for words in each:
-        if are_over(MOST_LISTED, words):
+        if have_many(words):
             condition &= Q(Exists(words.filter(customer=OuterRef(key))))
         else:
             customers = words.values("customer")
@@ -59,6 +59,11 @@ def is_among(key: str, keys: QuerySet[Any, Any], *, in_passing: bool = False) ->
     """Return the condition that a key is one of these."""
     # No index has a sum. With one such condition the others' are of no use either.
     return Q(In(F(key) + 0 if in_passing else F(key), keys))
+
+
+def have_many(words: QuerySet[CustomerWord]) -> bool:
+    """Tell whether more customers have one of these words than are listed at once."""
+    return are_over(MOST_LISTED, words)
 
 
 def are_over(most: int, rows: QuerySet[Any]) -> bool:

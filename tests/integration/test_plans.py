@@ -119,9 +119,9 @@ def test_a_list_of_one_page_is_searched_once(
 def test_what_is_found_does_not_depend_on_how_many_fit(
     manager: Client, monkeypatch: pytest.MonkeyPatch, query: dict[str, str]
 ) -> None:
-    def found() -> set[int]:
+    def found() -> list[int]:
         page = manager.get(reverse(ORDERS), query)
-        return {order.pk for order in page.context["cl"].result_list}
+        return [order.pk for order in page.context["cl"].result_list]
 
     for number in range(3):
         now = timezone.now()
@@ -150,6 +150,30 @@ def test_a_word_that_nearly_all_have_is_looked_up_for_each_row(
     (search,) = searches(captured)
     assert re.search(r"EXISTS\(SELECT .*customerword", search), search
     assert not re.search(r" IN \(SELECT .*customerword", search), search
+
+
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="counts what fits before it looks for it"
+)
+@pytest.mark.parametrize(
+    ("term", "listed", "is_sorted_when_found"),
+    [("1", 100, True), ("1", 0, False), ("п", 100, False)],
+)
+def test_numbers_of_long_ago_are_not_looked_for_from_the_newest_order_on(
+    manager: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    term: str,
+    listed: int,
+    is_sorted_when_found: bool,
+) -> None:
+    monkeypatch.setattr(searching, "MOST_LISTED", listed)
+    shop.order("1001", Customer.objects.create(name="Павел 1"))
+
+    with CaptureQueriesContext(connection) as captured:
+        manager.get(reverse(ORDERS), {"q": term, "state": "not_connected"})
+
+    (search,) = searches(captured)
+    assert ("id + 0" in plan_of(search)) is is_sorted_when_found, plan_of(search)
 
 
 def test_the_orders_of_a_day_are_found_by_their_index(manager: Client) -> None:
