@@ -48,6 +48,23 @@ def test_an_order_is_made_with_the_keyboard_alone(
         desk.telegram.wait_for_message(ANNA, f"заказ номер {number}")
 
 
+@pytest.mark.parametrize("width", [1400, 1100, 800])
+def test_a_number_of_seven_digits_stays_on_one_line_of_the_list(
+    browser: Browser, desk: Desk, width: int
+) -> None:
+    with quiet_context(browser, (width, 900)) as window:
+        page = desk.log_in(window)
+        page.goto(desk.url + "notifications/order/add/")
+        page.fill("#id_number", "1999940")
+        choose_customer(page, "пётр")
+        page.click("[name=_save]")
+        expect(page.locator(".messagelist")).to_be_visible()
+        page.goto(desk.url + "notifications/order/?q=1999940")
+
+        number = page.locator("#result_list").get_by_role("link", name="1999940")
+        assert number.evaluate("link => link.getClientRects().length") == 1
+
+
 @BOTH_SIZES
 def test_a_customer_who_is_not_connected_is_told_of_before_saving(
     browser: Browser, desk: Desk, size: Size
