@@ -16,7 +16,12 @@ from .models import Claim, Queue
 from .outcomes import Attempt
 from .pacing import Bucket
 from .pausing import seconds_left, take_probe
-from .statements import is_registered, read_held_tasks, read_queue, save_tokens
+from .statements import (
+    read_held_tasks,
+    read_queue,
+    read_registration,
+    save_tokens,
+)
 from .task_queues import AbstractTaskQueue
 
 # What a new claim says; the database has defaults for the rest.
@@ -116,9 +121,9 @@ class Claimer:
         # The order matters under READ COMMITTED: lock, then what is in flight, then
         # what is pending. Whoever held the lock before has committed by now.
         row = self._read_queue(lock=True)
-        if not is_registered(self.using, worker_id):
+        is_there, now = read_registration(self.using, worker_id)
+        if not is_there:
             raise WorkerEvictedError
-        now = database_now(self.using)
         if (closed := self._closed(row, now)) is not None:
             return closed
         if row.paused_until is not None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
@@ -106,7 +107,5 @@ def _adapter(
             return lambda value: str(value.astimezone(zone).replace(tzinfo=None))
         return connection.ops.adapt_datetimefield_value
     if isinstance(field, models.UUIDField):
-        if connection.features.has_native_uuid_field:
-            return str
-        return lambda value: value.hex
+        return attrgetter("hex")
     return None

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, cast
 from uuid import UUID
 
@@ -38,12 +38,22 @@ def as_parameter(
     """
     field = target_of(field)
     if connection.vendor == "postgresql":
-        return [str(key) for key in keys] if _is_uuid(field) else list(keys)
+        if _is_uuid(field):
+            return as_array(key.hex for key in keys)
+        return as_array(map(str, keys)) if _is_integer(field) else list(keys)
     if connection.vendor == "sqlite" and _is_uuid(field):
         return json.dumps([key.hex for key in keys])
     if connection.vendor == "sqlite" and _is_in_json(field):
         return json.dumps(list(keys))
     raise NotSupportedError(f"{field} cannot be written as one parameter.")
+
+
+def as_array(texts: Iterable[str]) -> str:
+    """Return PostgreSQL's text of an array, which takes its driver no time to write.
+
+    Numbers and UUIDs need no quotes in it.
+    """
+    return "{" + ",".join(texts) + "}"
 
 
 def new_keys(count: int) -> list[UUID]:
@@ -106,6 +116,10 @@ def target_of(field: "Field[Any, Any]") -> "Field[Any, Any]":
 
 def _is_uuid(field: "Field[Any, Any]") -> bool:
     return isinstance(field, UUIDField)
+
+
+def _is_integer(field: "Field[Any, Any]") -> bool:
+    return isinstance(field, IntegerField)
 
 
 def _is_in_json(field: "Field[Any, Any]") -> bool:

@@ -13,21 +13,31 @@ from uuid import UUID
 
 from django.db import connections
 from django.db.models import DateTimeField
+from django.utils import timezone
 
 from .clock import was_set_back
+from .keys import as_array
 from .models import Claim, Queue, Worker
+
+# What is in flight is read for each claim; keys and times of it would say nothing.
+_OF_A_HELD_TASK = """
+task_id, worker_id, alone,
+CASE WHEN worker_id IS NULL THEN claimed_at END,
+CASE WHEN worker_id IS NULL THEN id END,
+held_until, error <> ''
+"""
 
 
 class HeldTask(NamedTuple):
-    """A claim as a look at the queue sees it: its own key, and the task's as text."""
+    """A claim as a look at the queue sees it: the task's key as text, and its own."""
 
-    claim: UUID | str
     task_id: str
     worker_id: int | None
-    claimed_at: datetime | None
-    held_until: datetime | None
     alone: bool
-    is_parked: bool
+    claim: UUID | str = ""
+    claimed_at: datetime | None = None
+    held_until: datetime | None = None
+    is_parked: bool = False
 
     def is_held(self, now: datetime) -> bool:
         """Tell whether it is to wait still; a clock that was set back ends the wait."""
@@ -60,9 +70,15 @@ def read_queue(using: str, name: str, *, lock: bool) -> Queue | None:
     return None
 
 
-def is_registered(using: str, worker_id: int) -> bool:
-    """Tell whether the worker's row is there."""
-    return bool(_execute(using, "SELECT 1 FROM {worker} WHERE id = %s", worker_id))
+def read_registration(using: str, worker_id: int) -> tuple[bool, datetime]:
+    """Tell whether the worker's row is there, and what time it is."""
+    sql = "EXISTS (SELECT 1 FROM {worker} WHERE id = %s)"
+    if connections[using].vendor != "postgresql":
+        ((is_there,),) = _execute(using, f"SELECT {sql}", worker_id)
+        return bool(is_there), timezone.now()
+    # One trip to the server, which is the clock that all hosts share.
+    ((is_there, now),) = _execute(using, f"SELECT {sql}, clock_timestamp()", worker_id)
+    return is_there, now
 
 
 def save_tokens(using: str, queue: str, tokens: float, at: datetime | None) -> None:
@@ -73,19 +89,26 @@ def save_tokens(using: str, queue: str, tokens: float, at: datetime | None) -> N
 
 
 def read_held_tasks(using: str, queue: str) -> Iterator[HeldTask]:
-    """Yield every claim of the queue, the oldest first."""
-    columns = "claimed_at, id, task_id, worker_id, held_until, alone, error <> ''"
-    rows = _read(using, columns, "FROM {claim} WHERE queue_id = %s", queue)
-    rows.sort(key=lambda row: row[:2])
-    for since, key, task_id, worker_id, until, alone, is_parked in rows:
+    """Yield every claim of the queue: those in flight, then the others, oldest first.
+
+    Of those in flight, which are many, only the task and the worker are told.
+    """
+    rest = "FROM {claim} WHERE queue_id = %s"
+    others = []
+    for row in _read(using, _OF_A_HELD_TASK, rest, queue):
+        if row[1] is None:
+            others.append(row)
+        else:
+            yield HeldTask(row[0], row[1], bool(row[2]))
+    others.sort(key=lambda row: row[3:5])
+    for task_id, _, alone, since, key, until, is_parked in others:
         yield HeldTask(
-            key,
             task_id,
-            worker_id,
-            # Most are in flight, and their times say nothing.
-            None if until is None else _as_datetime(using, since),
-            None if until is None else _as_datetime(using, until),
+            None,
             bool(alone),
+            key,
+            _as_datetime(using, since),
+            None if until is None else _as_datetime(using, until),
             bool(is_parked),
         )
 
@@ -98,6 +121,11 @@ def lock_claims(using: str, keys: Collection[UUID]) -> set[UUID]:
     if connections[using].features.has_select_for_update:
         # In one order for everybody, so that nobody waits in a circle.
         rest += " ORDER BY id FOR UPDATE"
+    # Nearly always it is all of them, and a number says so.
+    counting = f"SELECT count(*) FROM (SELECT id {rest}) AS locked"  # noqa: S608
+    ((count,),) = _execute(using, counting, listed)
+    if count == len(keys):
+        return set(keys)
     found = {row[0] for row in _read(using, "id", rest, listed)}
     return {key for key in keys if key in found or key.hex in found}
 
@@ -136,7 +164,7 @@ def _among(using: str, keys: Collection[UUID]) -> tuple[str, Any]:
     The database need not read it anew each time.
     """
     if connections[using].features.has_native_uuid_field:
-        return "= ANY(%s::uuid[])", "{" + ",".join(key.hex for key in keys) + "}"
+        return "= ANY(%s::uuid[])", as_array(key.hex for key in keys)
     listed = json.dumps([key.hex for key in keys])
     return "IN (SELECT value FROM json_each(%s))", listed
 
