@@ -87,11 +87,6 @@ class Bench:
                     self.workers(slow_url, 1, SLOW_CONCURRENCY),
                     slow_limit,
                 ),
-                # So that the wire is busy while what has finished is written down.
-                "the same worker with twice the slots": (
-                    self.workers(slow_url, 1, 2 * SLOW_CONCURRENCY),
-                    slow_limit,
-                ),
             }
         )
 

@@ -38,16 +38,18 @@ class WorkerEvictedError(Exception):
 class Claimed:
     """What a look at the queue brought.
 
-    `attempts` are claimed and must be started at once. `wait_seconds` is when a look
-    may bring more without any news; None: when news comes. `probe_epoch` is set when
-    this worker is to probe the queue, whose pause is over. `is_empty` says that no task
-    is left, neither due nor in flight nor held for later.
+    `attempts` are claimed, and must be started or given back. `wait_seconds` is when a
+    look may bring more without any news; None: when news comes. `probe_epoch` is set
+    when this worker is to probe the queue, whose pause is over. `is_empty` says that no
+    task is left, neither due nor in flight nor held for later; `is_closed` that the
+    queue pauses or was stopped.
     """
 
     attempts: list[Attempt] = field(default_factory=list)
     wait_seconds: float | None = None
     probe_epoch: int | None = None
     is_empty: bool = False
+    is_closed: bool = False
 
 
 @dataclass(slots=True)
@@ -127,9 +129,8 @@ class Claimer:
         if (closed := self._closed(row, now)) is not None:
             return closed
         if row.paused_until is not None:
-            return Claimed(
-                probe_epoch=row.pause_epoch if take_probe(row, now) else None
-            )
+            epoch = row.pause_epoch if take_probe(row, now) else None
+            return Claimed(probe_epoch=epoch, is_closed=True)
         bucket = self._refill(row, now)
         if bucket is None:
             claimed = self._take_due(worker_id, free_slots, in_flight, now)
@@ -187,9 +188,9 @@ class Claimer:
 
     def _closed(self, row: Queue, now: datetime) -> Claimed | None:
         if row.stopped_at is not None:
-            return Claimed()
+            return Claimed(is_closed=True)
         if seconds := seconds_left(row, now):
-            return Claimed(wait_seconds=seconds)
+            return Claimed(wait_seconds=seconds, is_closed=True)
         return None
 
     def _refill(self, row: Queue, now: datetime) -> Bucket | None:

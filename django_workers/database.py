@@ -36,8 +36,8 @@ SELECT set_config('idle_in_transaction_session_timeout', '15s', true),
        set_config('statement_timeout', '60s', true)
 """
 LOCK_NOT_AVAILABLE = "55P03"
-# SQLite may be kept locked for so long in a row, such as by a settle and the claim that
-# follows it, before the same time is left to others.
+# So much may be owed to others, who wait for SQLite's one lock, before it is left to
+# them for as long: a settle and the claim that follows it need no gap between them.
 BUSY_SECONDS_IN_A_ROW = 0.05
 # What the driver tells of as of a mistake of its own (InternalError): the server ended
 # a transaction that stood still for too long, or is a replica that takes no writes yet.

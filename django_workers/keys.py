@@ -39,8 +39,9 @@ def as_parameter(
     field = target_of(field)
     if connection.vendor == "postgresql":
         if _is_uuid(field):
-            return as_array(key.hex for key in keys)
-        return as_array(map(str, keys)) if _is_integer(field) else list(keys)
+            return as_array(map(str, keys))
+        # A number that shows itself in a way of its own is still a number.
+        return as_array(str(int(k)) for k in keys) if _is_integer(field) else list(keys)
     if connection.vendor == "sqlite" and _is_uuid(field):
         return json.dumps([key.hex for key in keys])
     if connection.vendor == "sqlite" and _is_in_json(field):

@@ -24,6 +24,7 @@ class Attempt:
     item: Model
     pk: Any = field(init=False)
     epoch: int = 0
+    has_begun: bool = False
     started_at: datetime = field(default_factory=timezone.now)
     finished_at: datetime | None = None
 
@@ -46,7 +47,11 @@ class Success:
     result: Any = None
 
 
-Ending = Success | TaskError | PostponeTask | PauseQueue
+class NotBegun:
+    """Claimed ahead, and given back before its handler was called."""
+
+
+Ending = Success | TaskError | PostponeTask | PauseQueue | NotBegun
 
 
 @dataclass(slots=True)

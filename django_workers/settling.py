@@ -15,10 +15,11 @@ from .database import (
 from .errors import PauseQueue, PostponeTask, TaskError
 from .keys import among
 from .models import Claim, Queue
-from .outcomes import Attempt, Outcome, Success
+from .outcomes import Attempt, NotBegun, Outcome, Success
 from .pausing import pause
 from .statements import delete_claims, lock_claims
 from .task_queues import AbstractTaskQueue
+from .wakeup import announce
 
 # How long a task that was handled but not marked as done is kept from running again.
 STILL_PENDING_HOLD = timedelta(seconds=60)
@@ -58,10 +59,9 @@ class Settler:
             (o.attempt, o.ending) for o in outcomes if isinstance(o.ending, PauseQueue)
         ]
         with write_transaction(self.using):
-            now = database_now(self.using)
             # Locks in the order of claiming: the queue's row, then claims, then tasks.
             if pauses:
-                pause(self._lock_queue(), pauses, now)
+                pause(self._lock_queue(), pauses, database_now(self.using))
             # Claims that are not ours any more were reaped.
             ours = lock_claims(self.using, [o.attempt.key for o in outcomes])
             if successes:
@@ -69,14 +69,27 @@ class Settler:
             pending = self._read_pending(outcomes)
             holds: dict[UUID, datetime] = {}
             for outcome in outcomes:
-                until = self._record(outcome, ours, pending, now)
+                until = self._record(outcome, ours, pending)
                 if until is not None and outcome.attempt.key in ours:
                     holds[outcome.attempt.key] = until
-            if done := ours - holds.keys():
-                delete_claims(self.using, done)
             claims = Claim.objects.using(self.using)
+            kept = self._give_back(outcomes)
+            if done := ours - holds.keys() - kept:
+                delete_claims(self.using, done)
             for key, until in holds.items():
                 claims.filter(pk=key).update(worker=None, held_until=until, alone=False)
+
+    def _give_back(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        """Let others have what was not begun; return claims that stay, to run alone."""
+        keys = [o.attempt.key for o in outcomes if isinstance(o.ending, NotBegun)]
+        if not keys:
+            return set()
+        # For other workers: this one may be the one that cannot.
+        announce(self.using)
+        alone = Claim.objects.using(self.using).filter(pk__in=keys, alone=True)
+        kept = set(alone.values_list("pk", flat=True))
+        alone.update(worker=None)
+        return kept
 
     def _lock_queue(self) -> Queue:
         queues = Queue.objects.using(self.using).select_for_update(no_key=True)
@@ -103,13 +116,14 @@ class Settler:
         outcome: Outcome,
         ours: set[UUID],
         pending: dict[Any, Any],
-        now: datetime,
     ) -> datetime | None:
         """Record one outcome; return until when its task must be held back, if so."""
         attempt, ending = outcome.attempt, outcome.ending
         item = pending.get(attempt.pk)
+        if isinstance(ending, NotBegun):
+            return None
         if isinstance(ending, Success):
-            return self._succeed(attempt, attempt.key in ours, item, now)
+            return self._succeed(attempt, attempt.key in ours, item)
         if attempt.key not in ours:
             self._emit("task.dropped", attempt, reason="its claim was lost")
             return None
@@ -121,14 +135,13 @@ class Settler:
                 self._fail(attempt, item, ending)
                 return None
             case PostponeTask():
-                return self._postpone(attempt, item, ending, now + ending.delay)
+                until = database_now(self.using) + ending.delay
+                return self._postpone(attempt, item, ending, until)
             case PauseQueue():
                 self.queue.record_uncounted(attempt, ending)
                 return None
 
-    def _succeed(
-        self, attempt: Attempt, is_ours: bool, item: Any, now: datetime
-    ) -> datetime | None:
+    def _succeed(self, attempt: Attempt, is_ours: bool, item: Any) -> datetime | None:
         self._emit("task.succeeded", attempt)
         if not is_ours:
             self._emit("task.overtaken", attempt)
@@ -137,7 +150,7 @@ class Settler:
             return None
         seconds = STILL_PENDING_HOLD.total_seconds()
         self._emit("task.still_pending", attempt, seconds=seconds)
-        return now + STILL_PENDING_HOLD
+        return database_now(self.using) + STILL_PENDING_HOLD
 
     def _fail(self, attempt: Attempt, item: Any, error: TaskError) -> None:
         self._emit(

@@ -86,11 +86,24 @@ class AbstractTaskQueue(ABC):
         queryset = self.select_claimable(self.read_startable(), in_flight)
         return list(queryset[:most])
 
+    def claims_ahead(self, concurrency: int) -> int:
+        """Return how many tasks a worker claims beyond the `concurrency` that it runs.
+
+        They wait for a slot, so that none is empty while it is written down how others
+        ended. That pays for many short tasks. Long ones would keep theirs from another
+        worker, and a crash leaves them in doubt like those that ran. `rate` counts them
+        when they are claimed: so many may start late, and then all at once. Handlers
+        get the item as it was then. A pause sends them back, that of another worker or
+        of a person as soon as this one looks at the queue again.
+        """
+        return 0
+
     def limit_in_flight(self) -> int | None:
         """Return how many tasks one worker may run at once for now; None: all it can.
 
-        Asked on the event loop before each claim, so it must answer from memory: a
-        queue in trouble may send one task ahead.
+        Asked on the event loop before each claim, and before a task begins that was
+        claimed ahead, so it must answer from memory: a queue in trouble may send one
+        task ahead.
         """
         return None
 

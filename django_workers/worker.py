@@ -6,18 +6,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from uuid import UUID
 
+from django.utils import timezone
+
 from .claiming import Claimed, Claimer, WorkerEvictedError
 from .database import DatabaseThread
 from .delivering import deliverer
+from .errors import PauseQueue
 from .events import emit
 from .options import WorkerOptions
-from .outcomes import Attempt, Outcome
+from .outcomes import Attempt, NotBegun, Outcome
 from .presence import Presence
 from .probing import Prober
 from .reaping import reap
 from .running import CLOSING_SECONDS, Runner
 from .settling import Settler
 from .shutdown import StopRequest, stop_on_signals
+from .slots import Slots
 from .task_queues import AbstractTaskQueue
 from .wakeup import Watcher
 
@@ -35,6 +39,8 @@ class Worker:
         self.claimer = Claimer(queue)
         self.settler = Settler(queue)
         self.runner = Runner(queue, options.concurrency, self._give_up)
+        self.slots = Slots(options.concurrency, self._may_begin)
+        self.room = options.concurrency + queue.claims_ahead(options.concurrency)
         self.prober = Prober(queue, self.runner, self.database)
         self.presence = Presence(
             queue, self.database, options.concurrency, self._hear_of_dead
@@ -183,22 +189,29 @@ class Worker:
         if free <= 0:
             return None
         early = self.claimed_at + REFILL_SECONDS - now
-        if occupied and free * 4 < self.options.concurrency and early > 0:
+        if occupied and free * 4 < self.room and early > 0:
             return early
         if self.presence.heartbeat.is_evicted:
-            await self.presence.register_anew()
+            await self._register_anew()
         if self.presence.check_fence():
             return self.queue.heartbeat_seconds / 2
+        # A pause that is heard of while the claim is written calls it off, too.
+        times_called_off = self.slots.times_called_off
         claimed = await self._claim(free, occupied)
-        for attempt in claimed.attempts:
-            self._start(attempt)
         if claimed.attempts:
             self.claimed_at = now
-        if claimed.probe_epoch is not None:
-            self.prober.start(claimed.probe_epoch, self.news.set)
+        self._take_up(claimed, times_called_off)
         self.is_drained = self.options.drain and claimed.is_empty and not occupied
         # What trouble may have left behind is given back before anything is waited for.
         return 0.0 if self.database.had_trouble else claimed.wait_seconds
+
+    def _take_up(self, claimed: Claimed, times_called_off: int) -> None:
+        for attempt in claimed.attempts:
+            self._start(attempt, times_called_off)
+        if claimed.is_closed:
+            self.slots.call_off()
+        if claimed.probe_epoch is not None:
+            self.prober.start(claimed.probe_epoch, self.news.set)
 
     def _occupied(self) -> int:
         return len(self.in_flight) + len(self.finished)
@@ -210,10 +223,12 @@ class Worker:
         or handlers would idle while a settle is written. It is bounded all the same,
         for a database that answers nothing.
         """
-        slots, limit = self.options.concurrency, self.queue.limit_in_flight()
-        free = min(slots - len(self.in_flight), slots + slots // 2 - self._occupied())
+        room, limit = self.room, self.queue.limit_in_flight()
+        free = min(room - len(self.in_flight), room + room // 2 - self._occupied())
         if limit is not None:
-            # A queue in trouble wants to know how one ended before the next begins.
+            # A queue in trouble wants to know how one ended before the next begins,
+            # and nothing waits beside it.
+            limit = min(limit, self.options.concurrency)
             free = min(free, limit - self._occupied())
         if self.options.max_tasks is not None:
             free = min(free, self.options.max_tasks - self.started)
@@ -225,30 +240,59 @@ class Worker:
                 self.claimer.claim, self.presence.worker_id, free, occupied
             )
         except WorkerEvictedError:
-            await self.presence.register_anew()
+            await self._register_anew()
             return Claimed(wait_seconds=0.0)
+
+    async def _register_anew(self) -> None:
+        # What was claimed ahead is another worker's by now.
+        self.slots.call_off()
+        await self.presence.register_anew()
 
     def _known(self) -> list[UUID]:
         """Return the keys of the claims that this worker knows of."""
         attempts = [*self.in_flight.values(), *(each.attempt for each in self.finished)]
         return [attempt.key for attempt in attempts]
 
-    def _start(self, attempt: Attempt) -> None:
+    def _start(self, attempt: Attempt, times_called_off: int) -> None:
         if self.presence.check_fence():
             # Not started, so not remembered: the claim is released as a stranger's.
             self.database.had_trouble = True
             return
-        emit("task.started", task_id=attempt.task_id)
         self.started += 1
-        task = asyncio.create_task(self.runner.run(attempt))
+        task = asyncio.create_task(self._run_in_slot(attempt, times_called_off))
         self.in_flight[task] = attempt
         task.add_done_callback(self._collect)
+
+    async def _run_in_slot(self, attempt: Attempt, times_called_off: int) -> Outcome:
+        if not await self.slots.take(times_called_off):
+            return Outcome(attempt, NotBegun())
+        try:
+            emit("task.started", task_id=attempt.task_id)
+            attempt.has_begun, attempt.started_at = True, timezone.now()
+            outcome = await self.runner.run(attempt)
+            if isinstance(outcome.ending, PauseQueue):
+                self.slots.call_off()
+            return outcome
+        finally:
+            self.slots.give_back()
+
+    def _may_begin(self) -> bool:
+        """Tell whether a task that has waited for its slot may begin."""
+        return not (
+            self.stop_request.is_set
+            or self.presence.heartbeat.is_evicted
+            or self.presence.check_fence()
+            or self.queue.limit_in_flight() is not None
+        )
 
     def _collect(self, task: asyncio.Task[Outcome]) -> None:
         attempt = self.in_flight.pop(task, None)
         if attempt is None:
             return
-        if not task.cancelled():
+        if not attempt.has_begun:
+            self.started -= 1
+            self.finished.append(Outcome(attempt, NotBegun()))
+        elif not task.cancelled():
             self.finished.append(task.result())
         else:
             self.finished.append(self.runner.interrupted(attempt))
@@ -281,10 +325,11 @@ class Worker:
     async def _finish_in_flight(self) -> None:
         """Let what is in flight finish, up to the deadline; cut and settle the rest."""
         deadline = self._set_deadline()
-        if self.in_flight:
+        self.slots.call_off()
+        if begun := sum(attempt.has_begun for attempt in self.in_flight.values()):
             emit(
                 "worker.stopping",
-                in_flight=len(self.in_flight),
+                in_flight=begun,
                 timeout=self.options.stop_timeout_seconds,
             )
         while (hopeful := self._hopeful()) and (

@@ -36,6 +36,8 @@ logger = logging.getLogger("notifications")
 
 # The worker limits how many sends are in flight; the client only must not.
 MOST_CONNECTIONS = 1024
+# A tenth of what the rate lets start in a second: two messages, with the usual rate.
+SECONDS_CLAIMED_AHEAD = 0.1
 # The transport keeps its own deadlines; this one is for what they do not foresee.
 SPARE_SECONDS = 30.0
 
@@ -152,6 +154,19 @@ class OrderNotificationQueue(AbstractTaskQueue):
     def get_oldest_due_time(self) -> datetime | None:
         due = self.select_claimable(self.read_startable(), ())
         return due.values_list("next_attempt_at", flat=True).first()
+
+    def claims_ahead(self, concurrency: int) -> int:
+        """Return as many again, where neither the rate nor a person would suffer.
+
+        Those that wait have used up their share of the rate: when a slow Telegram lets
+        them go all at once, they must be few beside it. And a crash would leave them
+        for a person to decide where doubtful messages are kept for one.
+        """
+        if settings.NOTIFICATIONS_UNCERTAIN == "hold":
+            return 0
+        return min(
+            concurrency, int(settings.NOTIFICATIONS_RATE * SECONDS_CLAIMED_AHEAD)
+        )
 
     def limit_in_flight(self) -> int | None:
         """Return one while Telegram leaves sends without a clear answer."""

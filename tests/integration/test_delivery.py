@@ -387,3 +387,21 @@ def test_a_record_that_is_written_again_after_a_lost_answer_is_there_once(caplog
     assert refused.failed_attempts_number == 1
     assert has_no_claims()
     assert "cannot be recorded" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rate", "uncertain", "ahead"),
+    [
+        (10_000, "retry", 16),  # as many again
+        (28, "retry", 2),  # a tenth of what the rate lets start in a second
+        (5, "retry", 0),
+        (10_000, "hold", 0),  # a crash would leave them for a person to decide
+    ],
+)
+def test_few_are_claimed_ahead_where_the_rate_or_a_person_would_suffer(
+    settings, rate, uncertain, ahead
+):
+    settings.NOTIFICATIONS_RATE = rate
+    settings.NOTIFICATIONS_UNCERTAIN = uncertain
+
+    assert OrderNotificationQueue().claims_ahead(16) == ahead

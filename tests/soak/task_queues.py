@@ -58,6 +58,9 @@ class ErrandQueue(AbstractTaskQueue):
     concurrency = 8
     heartbeat_seconds = BEAT
 
+    def claims_ahead(self, concurrency: int) -> int:
+        return concurrency // 2
+
     def check_ready(self) -> None:
         StallWatch(BEAT).start()
         watch_claims()

@@ -73,6 +73,17 @@ def test_no_keys_mean_no_rows(model, make, unknown):
     assert model.objects.exclude(among(set())).count() == len(keys)
 
 
+def test_a_number_that_shows_itself_in_a_way_of_its_own_is_a_number():
+    class Shown(int):
+        def __str__(self):
+            return f"No. {int(self)}"
+
+    first, *_ = numbers()
+    found = Parcel.objects.filter(among([Shown(first), True]))
+
+    assert {parcel.pk for parcel in found} - {1} == {first} - {1}
+
+
 def test_there_may_be_more_keys_than_a_statement_has_parameters():
     keys = numbers()
 
