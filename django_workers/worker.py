@@ -40,6 +40,7 @@ class Worker:
         self.settler = Settler(queue)
         self.runner = Runner(queue, options.concurrency, self._give_up)
         self.slots = Slots(options.concurrency, self._may_begin)
+        # Of tasks that run or wait for a slot.
         self.room = options.concurrency + queue.claims_ahead(options.concurrency)
         self.prober = Prober(queue, self.runner, self.database)
         self.presence = Presence(
@@ -217,7 +218,7 @@ class Worker:
         return len(self.in_flight) + len(self.finished)
 
     def _free(self) -> int:
-        """Return how many tasks may be started now.
+        """Return how many tasks may be claimed now.
 
         What has finished and waits to be settled does not keep the next from starting,
         or handlers would idle while a settle is written. It is bounded all the same,
