@@ -34,10 +34,13 @@ class Slots:
             return False
         finally:
             self._waiting.discard(task)
-        if self._may_begin():
-            return True
-        self._free.release()
-        return False
+        is_wanted = False
+        try:
+            is_wanted = self._may_begin()
+        finally:
+            if not is_wanted:
+                self._free.release()
+        return is_wanted
 
     def give_back(self) -> None:
         """Let the next one have the slot."""
