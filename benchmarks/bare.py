@@ -38,6 +38,6 @@ async def send_all(url: str, token: str, count: int, concurrency: int) -> float:
 if __name__ == "__main__":
     url, token, count, concurrency, *more = sys.argv[1:]
     if more == ["tuned"]:
-        interpreter.tune()
+        interpreter.tune(int(concurrency))
     seconds = asyncio.run(send_all(url, token, int(count), int(concurrency)))
     sys.stdout.write(json.dumps({"count": int(count), "seconds": seconds}))

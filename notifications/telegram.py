@@ -127,7 +127,11 @@ class BotApiClient:
             extensions=self._extensions,
         )
         try:
-            return _answer(await self._client.send(request))
+            response = await self._client.send(request)
+            # It has been read, and holds its stream, which holds it: without this
+            # circle it is freed at once, and the garbage collector hardly ever runs.
+            del response.stream
+            return _answer(response)
         except HalfAnswer as error:
             return NoAnswer(Phase.HALF_ANSWER, str(error), _answer(error.partial))
         except _NO_ANSWER as error:

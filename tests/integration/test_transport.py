@@ -111,6 +111,26 @@ def test_a_quiet_message_says_so():
     assert seen[0]["disable_notification"] is True
 
 
+def test_a_send_leaves_nothing_for_the_garbage_collector():
+    async def main() -> int:
+        async with client_of(server.url) as client:
+            await client.send_message(5, "the first one connects")
+            gc.collect()
+            gc.disable()
+            for _ in range(10):
+                await client.send_message(5, "hello")
+            return gc.collect()
+
+    with RawServer(answer_everything) as server:
+        try:
+            found = asyncio.run(main())
+        finally:
+            gc.enable()
+
+    # A circle in each of them would be some objects for each.
+    assert found < 10
+
+
 def test_get_me_asks_who_the_bot_is():
     async def main() -> Exchange:
         async with client_of(server.url) as client:
