@@ -111,14 +111,6 @@ class Bench:
                 ratio = 1 / ratio if ratio < MANY_TIMES_SLOWER else ratio
             self._say_line(name, [each[name] for each in rounds], ratio)
 
-    def show(
-        self, name: str, measure: Callable[[], Cost], against: Cost | None = None
-    ) -> Cost:
-        costs = [measure() for _ in range(self.runs)]
-        median = _median(costs)
-        self._say_line(name, costs, median.rate / against.rate if against else None)
-        return median
-
     def _say_line(self, name: str, costs: list[Cost], ratio: float | None) -> None:
         median = _median(costs)
         peak = statistics.median(cost.peak_megabytes for cost in costs)
@@ -159,11 +151,16 @@ class Bench:
 
     def claims(self, rows: int) -> None:
         """Show that claiming costs the same however much is pending."""
-        few = None
-        for pending in (FEW_ROWS, rows):
-            few = self.show(
-                f"claim and settle, {pending:,} pending", self.claiming(pending), few
-            )
+        few, many = (
+            f"claim and settle, {pending:,} pending" for pending in (FEW_ROWS, rows)
+        )
+        # The small table is made in no time, so between the two nothing changes much.
+        self.show_in_turns(
+            {
+                many: (self.claiming(rows), few),
+                few: (self.claiming(FEW_ROWS), None),
+            }
+        )
 
     def claiming(self, pending: int) -> Callable[[], Cost]:
         # Some are left pending at the end, so that no batch is smaller.

@@ -1,6 +1,7 @@
 """Notices new rows at once; where it cannot, polling finds them a little later."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from django.db import Error, connections
@@ -64,7 +65,9 @@ class Watcher(threading.Thread):
         # The driver's own cursor: forty looks a second must cost next to nothing.
         ask = connection.connection.cursor().execute
         last = None
-        while not self._ended.wait(SQLITE_LOOK_SECONDS):
+        while not self._ended.is_set():
+            # To wait for `_ended` would cost as much again as the look does.
+            time.sleep(SQLITE_LOOK_SECONDS)
             version = ask("PRAGMA data_version").fetchone()
             if version != last:
                 last = version
