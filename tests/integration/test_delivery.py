@@ -392,7 +392,7 @@ def test_a_record_that_is_written_again_after_a_lost_answer_is_there_once(caplog
 @pytest.mark.parametrize(
     ("rate", "uncertain", "ahead"),
     [
-        (10_000, "retry", 16),  # as many again
+        (10_000, "retry", 32),  # twice as many
         (28, "retry", 2),  # a tenth of what the rate lets start in a second
         (5, "retry", 0),
         (10_000, "hold", 0),  # a crash would leave them for a person to decide
