@@ -19,8 +19,8 @@ from notifications.judging import judge
 from notifications.telegram import BotApiClient
 from notifications.verdicts import Kind
 
-# A database's driver lets go of the interpreter lock for each statement, which is a few
-# tenths of a millisecond of Python apart from the next. To hash so much does, too.
+# A database's driver lets go of the interpreter lock for each statement, which is some
+# tenth of a millisecond of Python apart from the next. To hash so much does, too.
 LOOPS_APART = 5_000
 HASHED = b"." * 4_096
 
@@ -45,13 +45,15 @@ async def send_all(
                 neighbour.count_one()
 
     neighbour = _Neighbour(beside, batch=concurrency)
-    neighbour.start()
+    if beside:
+        neighbour.start()
     started = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for _ in range(concurrency):
             group.create_task(send())
     seconds = time.perf_counter() - started
-    neighbour.end()
+    if beside:
+        neighbour.end()
     await client.aclose()
     return seconds
 
