@@ -1,6 +1,7 @@
 """What few rows are in is found by an index, and each list makes its search once."""
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -194,6 +195,37 @@ def test_the_orders_of_a_day_are_found_by_their_index(manager: Client) -> None:
     assert plan.count("order_by_day") >= 2, plan
 
 
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="tells nobody how many rows it read"
+)
+@pytest.mark.django_db(transaction=True)
+def test_what_to_retry_is_counted_row_by_row_when_statistics_tell_of_empty_tables(
+    client: Client,
+) -> None:
+    def fill() -> None:
+        Order.objects.bulk_create(
+            Order(number=str(number), customer=customer) for number in range(1000)
+        )
+
+    client.force_login(shop.superuser())
+    customer = shop.connected()
+    fill()
+    OrderNotification.objects.all().delete()
+    Order.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    fill()
+    OrderNotification.objects.update(**shop.given_up())
+
+    with CaptureQueriesContext(connection) as captured:
+        client.get(reverse(RETRY_ORDERS), {"state": "failed"})
+
+    counts = [each["sql"] for each in captured if "COUNT(" in each["sql"]]
+    assert counts
+    for count in counts:
+        assert max(rows_read(count)) < 10_000, plan_of(count)
+
+
 def searches(captured: CaptureQueriesContext) -> list[str]:
     """Return the queries for the keys of the rows that a list shows."""
     return [
@@ -208,3 +240,15 @@ def plan_of(sql: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(f"{explain} {sql}")
         return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def rows_read(sql: str) -> Iterator[float]:
+    """Run it on PostgreSQL; yield how many rows each step of its plan gave in all."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
+        ((plan,),) = cursor.fetchone()
+    steps = [plan["Plan"]]
+    while steps:
+        step = steps.pop()
+        yield step["Actual Rows"] * step["Actual Loops"]
+        steps += step.get("Plans", ())
