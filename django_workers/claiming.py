@@ -75,7 +75,8 @@ class Claimer:
     def __init__(self, queue: AbstractTaskQueue) -> None:
         self.queue = queue
         self.using = queue.database
-        self._was_busy = False
+        # Whether the last claim brought all that it asked for: there may be more.
+        self.is_busy = False
 
     def claim(self, worker_id: int, free_slots: int, in_flight: int) -> Claimed:
         """Claim up to `free_slots` due tasks for a worker.
@@ -83,7 +84,7 @@ class Claimer:
         Raises:
             WorkerEvictedError: the worker's own row is gone.
         """
-        if not self._was_busy:
+        if not self.is_busy:
             # An idle look only reads: a write would wake every other idle worker.
             idle = self._look(worker_id, in_flight)
             if idle is not None:
@@ -96,7 +97,7 @@ class Claimer:
                 raise
             # Whoever holds the queue's row for so long must not keep us from settling.
             return Claimed(wait_seconds=EMPTY_HANDED_SECONDS)
-        self._was_busy = len(claimed.attempts) == free_slots
+        self.is_busy = len(claimed.attempts) == free_slots
         return claimed
 
     def _look(self, worker_id: int, in_flight: int) -> Claimed | None:

@@ -35,14 +35,24 @@ class Watcher(threading.Thread):
     SQLite is asked for its data version, which any commit of another connection
     changes. PostgreSQL tells by NOTIFY, where the table has the trigger that
     `django_workers.operations.NotifyOnInsert` makes.
+
+    While `is_needed`, which is asked in this thread, says no, SQLite is not asked; what
+    came meanwhile is told of when it says yes again.
     """
 
-    def __init__(self, using: str, table: str, notify: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        using: str,
+        table: str,
+        notify: Callable[[], None],
+        is_needed: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__(name="watcher", daemon=True)
         self.using = using
         # Django takes names that are quoted already; the server tells the bare one.
         self.table = strip_quotes(table)
         self._notify = notify
+        self.is_needed = is_needed
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -68,6 +78,9 @@ class Watcher(threading.Thread):
         while not self._ended.is_set():
             # To wait for `_ended` would cost as much again as the look does.
             time.sleep(SQLITE_LOOK_SECONDS)
+            if not self.is_needed():
+                # Each look waits some ten times for the lock of a busy interpreter.
+                continue
             version = ask("PRAGMA data_version").fetchone()
             if version != last:
                 last = version

@@ -4,24 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from uuid import UUID
-
-from django.utils import timezone
 
 from .claiming import Claimed, Claimer, WorkerEvictedError
 from .database import DatabaseThread
 from .delivering import deliverer
-from .errors import PauseQueue
 from .events import emit
 from .options import WorkerOptions
-from .outcomes import Attempt, NotBegun, Outcome
+from .outcomes import Attempt
+from .pool import TaskPool
 from .presence import Presence
 from .probing import Prober
 from .reaping import reap
 from .running import CLOSING_SECONDS, Runner
 from .settling import Settler
 from .shutdown import StopRequest, stop_on_signals
-from .slots import Slots
 from .task_queues import AbstractTaskQueue
 from .wakeup import Watcher
 
@@ -39,17 +35,22 @@ class Worker:
         self.claimer = Claimer(queue)
         self.settler = Settler(queue)
         self.runner = Runner(queue, options.concurrency, self._give_up)
-        self.slots = Slots(options.concurrency, self._may_begin)
-        # Of tasks that run or wait for a slot.
-        self.room = options.concurrency + queue.claims_ahead(options.concurrency)
+        self.news = asyncio.Event()
+        self.pool = TaskPool(
+            queue, options.concurrency, self.runner, self._may_begin, self.news.set
+        )
         self.prober = Prober(queue, self.runner, self.database)
         self.presence = Presence(
             queue, self.database, options.concurrency, self._hear_of_dead
         )
-        self.in_flight: dict[asyncio.Task[Outcome], Attempt] = {}
-        self.finished: list[Outcome] = []
+        self.watcher = Watcher(
+            queue.database,
+            queue.model._meta.db_table,
+            partial(self._tell_loop, self.news.set),
+            # One that is busy claims again by itself.
+            is_needed=lambda: not self.claimer.is_busy,
+        )
         self.dead: dict[int, int] = {}
-        self.started = 0
         self.claimed_at = float("-inf")
         self.stop_request = StopRequest()
         self.is_drained = False
@@ -62,7 +63,7 @@ class Worker:
         Afterwards `is_stuck` tells whether a handler that the deadline cut still runs,
         so that the process cannot end in the ordinary way.
         """
-        self.loop, self.news = asyncio.get_running_loop(), asyncio.Event()
+        self.loop = asyncio.get_running_loop()
         self.stop_request.wake_with(self._hear_stop)
         with stop_on_signals(self.stop_request):
             async with self._alive():
@@ -85,11 +86,11 @@ class Worker:
     def _is_done(self) -> bool:
         if self.stop_request.is_set or self.is_drained:
             return True
-        return self._is_spent() and not self.in_flight and not self.finished
+        return self._is_spent() and not self.pool.occupied
 
     def _is_spent(self) -> bool:
         most = self.options.max_tasks
-        return most is not None and self.started >= most
+        return most is not None and self.pool.started >= most
 
     @asynccontextmanager
     async def _alive(self) -> AsyncIterator[None]:
@@ -97,11 +98,7 @@ class Worker:
 
         Each thing that was opened is closed, the last one first, whatever fails.
         """
-        table = self.queue.model._meta.db_table
-        watcher = Watcher(
-            self.queue.database, table, partial(self._tell_loop, self.news.set)
-        )
-        heartbeat = self.presence.heartbeat
+        heartbeat, watcher = self.presence.heartbeat, self.watcher
         async with AsyncExitStack() as stack:
             stack.callback(self._say_goodbye)
             stack.push_async_callback(asyncio.to_thread, self._finish_telling)
@@ -168,12 +165,13 @@ class Worker:
     # --- the steps of the loop --------------------------------------------------------
 
     async def _settle_finished(self) -> None:
-        if not self.finished:
+        finished = self.pool.finished
+        if not finished:
             return
-        outcomes = list(self.finished)
+        outcomes = list(finished)
         await self.database(self.settler.settle, outcomes)
         # Until they are committed, they keep their slots and their claims.
-        del self.finished[: len(outcomes)]
+        del finished[: len(outcomes)]
         self.presence.heartbeat.count(outcomes)
 
     async def _bury_dead(self) -> None:
@@ -182,22 +180,23 @@ class Worker:
             await self.database(reap, self.queue, worker_id, heartbeat)
 
     async def _release_strangers(self) -> None:
-        await self.presence.release_strangers(self._known())
+        await self.presence.release_strangers(self.pool.known())
 
     async def _claim_into_free_slots(self) -> float | None:
         """Claim and start what is due; return when to look again without news."""
-        occupied, free, now = self._occupied(), self._free(), self.loop.time()
+        occupied, now = self.pool.occupied, self.loop.time()
+        free = self.pool.free(self.options.max_tasks)
         if free <= 0:
             return None
         early = self.claimed_at + REFILL_SECONDS - now
-        if occupied and free * 4 < self.room and early > 0:
+        if occupied and free * 4 < self.pool.room and early > 0:
             return early
         if self.presence.heartbeat.is_evicted:
             await self._register_anew()
         if self.presence.check_fence():
             return self.queue.heartbeat_seconds / 2
         # A pause that is heard of while the claim is written calls it off, too.
-        times_called_off = self.slots.times_called_off
+        times_called_off = self.pool.slots.times_called_off
         claimed = await self._claim(free, occupied)
         if claimed.attempts:
             self.claimed_at = now
@@ -208,32 +207,15 @@ class Worker:
 
     def _take_up(self, claimed: Claimed, times_called_off: int) -> None:
         for attempt in claimed.attempts:
-            self._start(attempt, times_called_off)
+            if self.presence.check_fence():
+                # Not started, so not known: the claim is released as a stranger's.
+                self.database.had_trouble = True
+                break
+            self.pool.start(attempt, times_called_off)
         if claimed.is_closed:
-            self.slots.call_off()
+            self.pool.slots.call_off()
         if claimed.probe_epoch is not None:
             self.prober.start(claimed.probe_epoch, self.news.set)
-
-    def _occupied(self) -> int:
-        return len(self.in_flight) + len(self.finished)
-
-    def _free(self) -> int:
-        """Return how many tasks may be claimed now.
-
-        What has finished and waits to be settled does not keep the next from starting,
-        or handlers would idle while a settle is written. It is bounded all the same,
-        for a database that answers nothing.
-        """
-        room, limit = self.room, self.queue.limit_in_flight()
-        free = min(room - len(self.in_flight), room + room // 2 - self._occupied())
-        if limit is not None:
-            # A queue in trouble wants to know how one ended before the next begins,
-            # and nothing waits beside it.
-            limit = min(limit, self.options.concurrency)
-            free = min(free, limit - self._occupied())
-        if self.options.max_tasks is not None:
-            free = min(free, self.options.max_tasks - self.started)
-        return free
 
     async def _claim(self, free: int, occupied: int) -> Claimed:
         try:
@@ -246,36 +228,8 @@ class Worker:
 
     async def _register_anew(self) -> None:
         # What was claimed ahead is another worker's by now.
-        self.slots.call_off()
+        self.pool.slots.call_off()
         await self.presence.register_anew()
-
-    def _known(self) -> list[UUID]:
-        """Return the keys of the claims that this worker knows of."""
-        attempts = [*self.in_flight.values(), *(each.attempt for each in self.finished)]
-        return [attempt.key for attempt in attempts]
-
-    def _start(self, attempt: Attempt, times_called_off: int) -> None:
-        if self.presence.check_fence():
-            # Not started, so not remembered: the claim is released as a stranger's.
-            self.database.had_trouble = True
-            return
-        self.started += 1
-        task = asyncio.create_task(self._run_in_slot(attempt, times_called_off))
-        self.in_flight[task] = attempt
-        task.add_done_callback(self._collect)
-
-    async def _run_in_slot(self, attempt: Attempt, times_called_off: int) -> Outcome:
-        if not await self.slots.take(times_called_off):
-            return Outcome(attempt, NotBegun())
-        try:
-            emit("task.started", task_id=attempt.task_id)
-            attempt.has_begun, attempt.started_at = True, timezone.now()
-            outcome = await self.runner.run(attempt)
-            if isinstance(outcome.ending, PauseQueue):
-                self.slots.call_off()
-            return outcome
-        finally:
-            self.slots.give_back()
 
     def _may_begin(self) -> bool:
         """Tell whether a task that has waited for its slot may begin."""
@@ -286,22 +240,9 @@ class Worker:
             or self.queue.limit_in_flight() is not None
         )
 
-    def _collect(self, task: asyncio.Task[Outcome]) -> None:
-        attempt = self.in_flight.pop(task, None)
-        if attempt is None:
-            return
-        if not attempt.has_begun:
-            self.started -= 1
-            self.finished.append(Outcome(attempt, NotBegun()))
-        elif not task.cancelled():
-            self.finished.append(task.result())
-        else:
-            self.finished.append(self.runner.interrupted(attempt))
-        self.news.set()
-
     async def _wait_for_news(self, wait_seconds: float | None) -> None:
         """Wait until something happened, or `wait_seconds` or the poll time passed."""
-        if self.finished or self._is_done():
+        if self.pool.finished or self._is_done():
             return
         timeout = self.options.poll_seconds
         if wait_seconds is not None:
@@ -326,40 +267,22 @@ class Worker:
     async def _finish_in_flight(self) -> None:
         """Let what is in flight finish, up to the deadline; cut and settle the rest."""
         deadline = self._set_deadline()
-        self.slots.call_off()
-        if begun := sum(attempt.has_begun for attempt in self.in_flight.values()):
+        self.pool.slots.call_off()
+        if begun := self.pool.begun:
             emit(
                 "worker.stopping",
                 in_flight=begun,
                 timeout=self.options.stop_timeout_seconds,
             )
-        while (hopeful := self._hopeful()) and (
+        while (hopeful := self.pool.hopeful()) and (
             left := deadline - self.loop.time()
         ) > 0:
             await asyncio.wait(
                 hopeful, timeout=left, return_when=asyncio.FIRST_COMPLETED
             )
             await self._settle_finished()
-        if self.in_flight:
-            await self._cut()
+        if unfinished := len(self.pool.in_flight):
+            emit("worker.cut", in_flight=unfinished)
+            self.is_stuck = not await self.pool.cut()
         await self._settle_finished()
         await self.prober.end()
-
-    def _hopeful(self) -> list[asyncio.Task[Outcome]]:
-        """Return what is in flight and may still end by itself."""
-        return [
-            task
-            for task, attempt in self.in_flight.items()
-            if attempt.key not in self.runner.stuck
-        ]
-
-    async def _cut(self) -> None:
-        """End what did not finish in time; what it did outside is unknown."""
-        emit("worker.cut", in_flight=len(self.in_flight))
-        for task in self.in_flight:
-            task.cancel()
-        await asyncio.wait(self.in_flight, timeout=CLOSING_SECONDS)
-        # These do not let themselves be cancelled: only the process can end them.
-        self.is_stuck = bool(self.in_flight)
-        self.finished += map(self.runner.interrupted, self.in_flight.values())
-        self.in_flight.clear()

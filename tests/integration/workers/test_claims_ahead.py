@@ -66,7 +66,7 @@ class Full:
 
     def __init__(self, queue, worker, parcels):
         self.queue, self.worker = queue, worker
-        wait_until(lambda: len(worker.in_flight) == 2 + AHEAD, what="all claims")
+        wait_until(lambda: len(worker.pool.in_flight) == 2 + AHEAD, what="all claims")
         wait_until(lambda: len(queue.begun) == 2, what="two starts")
         self.running, self.waiting = parcels[:2], parcels[2 : 2 + AHEAD]
 
@@ -153,14 +153,16 @@ def test_a_pause_sends_it_back_and_it_counts_as_not_started():
     queue, parcels = Pausing(), make_parcels(3)
 
     with working(queue, concurrency=1, max_tasks=4, poll_seconds=0.05) as worker:
-        wait_until(lambda: worker.started == 1 and has_no_claims(), what="the pause")
+        wait_until(
+            lambda: worker.pool.started == 1 and has_no_claims(), what="the pause"
+        )
         begun = [*queue.begun]
         queue.ends_pause = True
         wait_until(all_done, what="the rest")
 
     assert begun == parcels[:1]
     assert sorted(queue.begun[1:]) == parcels
-    assert worker.started == 4
+    assert worker.pool.started == 4
     assert not Parcel.objects.filter(failures__gt=0).exists()
 
 
@@ -286,7 +288,7 @@ def test_a_worker_that_was_buried_begins_nothing_that_it_had_claimed():
         heartbeat = worker.presence.heartbeat
         wait_until(lambda: heartbeat.is_evicted, what="the news of it")
         queue.is_open = True
-        wait_until(lambda: all_done() and not worker.in_flight, what="the end")
+        wait_until(lambda: all_done() and not worker.pool.in_flight, what="the end")
 
     assert not set(full.waiting) & set(queue.begun)
 

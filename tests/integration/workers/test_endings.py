@@ -34,7 +34,7 @@ def test_whichever_of_drain_and_max_tasks_comes_first_ends_it(concurrency, most,
 
     worker = drain(AsyncQueue(), max_tasks=most, concurrency=concurrency)
 
-    assert count_done() == worker.started == done
+    assert count_done() == worker.pool.started == done
     assert worker.exit_code == 0
 
 
@@ -43,7 +43,7 @@ def test_every_start_counts_for_max_tasks_however_it_ends():
 
     worker = drain(AsyncQueue(), max_tasks=2)
 
-    assert worker.started == 2
+    assert worker.pool.started == 2
     assert Parcel.objects.get().failures == 2
 
 
@@ -60,9 +60,9 @@ def test_a_drain_that_is_told_to_stop_finishes_what_it_has_and_leaves_the_rest()
     make_parcels(5, "sleep:0.5")
 
     with working(AsyncQueue(), drain=True, concurrency=2) as worker:
-        wait_until(lambda: worker.started == 2, what="two starts")
+        wait_until(lambda: worker.pool.started == 2, what="two starts")
 
-    assert count_done() == worker.started == 2
+    assert count_done() == worker.pool.started == 2
     assert not Parcel.objects.filter(failures__gt=0).exists()
 
 
@@ -72,7 +72,7 @@ def test_what_the_stop_timeout_cuts_is_a_failed_attempt(seconds):
     options = {"drain": True, "max_tasks": 2, "concurrency": 2}
 
     with working(AsyncQueue(), stop_timeout_seconds=seconds, **options) as worker:
-        wait_until(lambda: worker.started == 2, what="two starts")
+        wait_until(lambda: worker.pool.started == 2, what="two starts")
 
     assert worker.exit_code == 0
     failed = Parcel.objects.filter(failures=1, last_error="interrupted")

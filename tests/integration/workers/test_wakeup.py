@@ -1,5 +1,6 @@
 """New rows are noticed at once, and an idle worker leaves the database in peace."""
 
+import asyncio
 import threading
 import time
 from uuid import uuid4
@@ -32,6 +33,18 @@ class CountingQueue(AsyncQueue):
     def exclude_cycled_failed_tasks(self, queryset):
         self.looks += 1
         return super().exclude_cycled_failed_tasks(queryset)
+
+
+class Gated(AsyncQueue):
+    """Its handlers end once it is opened."""
+
+    is_open = has_begun = False
+
+    async def handle_task(self, queryset_item):
+        self.has_begun = True
+        while not self.is_open:
+            await asyncio.sleep(0.01)
+        await super().handle_task(queryset_item)
 
 
 @pytest.fixture
@@ -75,6 +88,50 @@ def test_an_insert_of_the_plain_driver_is_noticed(news):
         client.execute("INSERT INTO shop_parcel DEFAULT VALUES")
 
     wait_until(lambda: news, what="the news")
+
+
+@pytest.mark.skipif(
+    connection.vendor == "postgresql", reason="tells by itself, without being asked"
+)
+def test_what_was_inserted_while_nobody_needed_to_know_is_told_of_afterwards():
+    noticed, asked = [], []
+    is_needed = True
+
+    def ask():
+        asked.append(is_needed)
+        return is_needed
+
+    watcher = Watcher("default", "shop_parcel", lambda: noticed.append(1), ask)
+    watcher.start()
+    wait_until(lambda: noticed, what="the first look")
+    quiet(noticed)
+
+    is_needed = False
+    wait_until(lambda: asked[-1:] == [False], what="the last look")
+    Parcel.objects.create()
+    count = len(asked)
+    wait_until(lambda: len(asked) > count + 3, what="three more questions")
+    noticed_early = [*noticed]
+    is_needed = True
+    wait_until(lambda: noticed, what="the news")
+    watcher.close()
+
+    assert noticed_early == []
+
+
+def test_a_worker_whose_slots_are_full_needs_no_news_until_they_are_not():
+    queue = Gated()
+    Parcel.objects.create()
+
+    with working(queue, concurrency=1, poll_seconds=60) as worker:
+        wait_until(lambda: queue.has_begun, what="a start")
+        was_needed = worker.watcher.is_needed()
+        queue.is_open = True
+        wait_until(worker.watcher.is_needed, what="a look that brought nothing")
+        Parcel.objects.create()
+        wait_until(lambda: not Parcel.objects.filter(done=False).exists(), what="it")
+
+    assert not was_needed
 
 
 def test_a_table_whose_name_is_quoted_tells_too():

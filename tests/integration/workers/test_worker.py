@@ -306,7 +306,7 @@ def test_a_new_row_is_noticed_at_once():
 
     with working(queue, poll_seconds=60) as worker:
         start_of(worker)
-        wait_until(lambda: worker.claimer._was_busy is False, what="a first look")
+        wait_until(lambda: worker.claimer.is_busy is False, what="a first look")
         time.sleep(0.1)
         before = time.monotonic()
         make_parcels(1)
@@ -512,7 +512,7 @@ def test_what_the_deadline_cuts_is_counted_as_interrupted(caplog):
     make_parcels(2)
 
     with working(Stuck(), stop_timeout_seconds=0.1, concurrency=2) as worker:
-        wait_until(lambda: len(worker.in_flight) == 2, what="two starts")
+        wait_until(lambda: len(worker.pool.in_flight) == 2, what="two starts")
 
     assert [parcel.last_error for parcel in Parcel.objects.all()] == ["interrupted"] * 2
     assert has_no_claims()
@@ -536,7 +536,7 @@ def test_a_handler_that_cannot_be_cancelled_is_left_to_the_end_of_the_process():
 
     async def run():
         task = asyncio.create_task(worker.run())
-        while not worker.in_flight:
+        while not worker.pool.in_flight:
             await asyncio.sleep(0.01)
         worker.stop()
         await task
@@ -555,7 +555,7 @@ def test_max_tasks_ends_the_worker_after_so_many():
 
     worker = drain(queue, drain=False, max_tasks=4, concurrency=3)
 
-    assert len(queue.started) == worker.started == 4
+    assert len(queue.started) == worker.pool.started == 4
     assert Parcel.objects.filter(done=True).count() == 4
     assert has_no_claims()
 
