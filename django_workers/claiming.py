@@ -9,7 +9,13 @@ from uuid import UUID
 from django.db import OperationalError
 from django.db.models import Model, QuerySet
 
-from .database import database_now, is_lock_timeout, write_transaction
+from .database import (
+    database_now,
+    is_lock_timeout,
+    limited_wait,
+    tell_of_lock,
+    write_transaction,
+)
 from .inserting import insert_rows
 from .keys import among, new_keys
 from .models import Claim, Queue
@@ -75,8 +81,7 @@ class Claimer:
     def __init__(self, queue: AbstractTaskQueue) -> None:
         self.queue = queue
         self.using = queue.database
-        # Whether the last claim brought all that it asked for: there may be more.
-        self.is_busy = False
+        self._was_busy = False
 
     def claim(self, worker_id: int, free_slots: int, in_flight: int) -> Claimed:
         """Claim up to `free_slots` due tasks for a worker.
@@ -84,20 +89,22 @@ class Claimer:
         Raises:
             WorkerEvictedError: the worker's own row is gone.
         """
-        if not self.is_busy:
-            # An idle look only reads: a write would wake every other idle worker.
-            idle = self._look(worker_id, in_flight)
-            if idle is not None:
-                return idle
         try:
+            if not self._was_busy:
+                # An idle look only reads: a write would wake every other idle worker.
+                with limited_wait(self.using):
+                    idle = self._look(worker_id, in_flight)
+                if idle is not None:
+                    return idle
             with write_transaction(self.using):
                 claimed = self._claim(worker_id, free_slots, in_flight)
         except OperationalError as error:
             if not is_lock_timeout(error):
                 raise
-            # Whoever holds the queue's row for so long must not keep us from settling.
+            # Whoever holds the lock for so long must not keep us from settling.
+            tell_of_lock(error)
             return Claimed(wait_seconds=EMPTY_HANDED_SECONDS)
-        self.is_busy = len(claimed.attempts) == free_slots
+        self._was_busy = len(claimed.attempts) == free_slots
         return claimed
 
     def _look(self, worker_id: int, in_flight: int) -> Claimed | None:

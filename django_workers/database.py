@@ -57,10 +57,28 @@ def write_transaction(using: str, *, durable: bool = True) -> Iterator[None]:
             if getattr(connection, "transaction_mode", None) != "IMMEDIATE":
                 begin_writing(using)
         elif connection.vendor == "postgresql" and durable:
-            # For this transaction only: a pooler may hand its session to others.
-            with connection.cursor() as cursor:
-                cursor.execute(LIMITS)
+            _set_limits(using)
         yield
+
+
+@contextmanager
+def limited_wait(using: str) -> Iterator[None]:
+    """Have what is read or written here not wait for ever for somebody's lock.
+
+    On PostgreSQL it is one transaction. SQLite's own limit is that of its connection.
+    """
+    if connections[using].vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic(using=using):
+        _set_limits(using)
+        yield
+
+
+def _set_limits(using: str) -> None:
+    # For this transaction only: a pooler may hand its session to others.
+    with connections[using].cursor() as cursor:
+        cursor.execute(LIMITS)
 
 
 def database_now(using: str) -> datetime:
@@ -103,6 +121,11 @@ def may_pass(error: Exception) -> bool:
 def is_lock_timeout(error: Exception) -> bool:
     """Tell whether somebody else held a lock for longer than `lock_timeout`."""
     return getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
+
+
+def tell_of_lock(error: Exception) -> None:
+    """Tell that a lock was waited for in vain; it is tried again after other things."""
+    emit("database.locked", error=str(error).strip())
 
 
 class DatabaseThread:

@@ -56,7 +56,21 @@ _EVENTS: dict[str, tuple[int, str]] = {
         "The handler of task %(task_id)s runs for over %(seconds)g s in a thread, "
         "which nobody can end: this worker takes nothing more and ends itself.",
     ),
+    "worker.blocked": (
+        logging.ERROR,
+        "The event loop has stood still for over %(seconds)g s, in %(where)s, which "
+        "nobody can end: this worker ends itself, with %(in_flight)s in flight.",
+    ),
+    "claims.released": (
+        logging.WARNING,
+        "After trouble with the database, %(count)s claims that this worker does not "
+        "know of go back to the queue.",
+    ),
     "task.started": (logging.DEBUG, "Task %(task_id)s started."),
+    "task.returned": (
+        logging.DEBUG,
+        "Task %(task_id)s goes back to the queue without having begun.",
+    ),
     "task.succeeded": (logging.DEBUG, "Task %(task_id)s succeeded."),
     "task.failed": (
         logging.WARNING,
@@ -69,6 +83,11 @@ _EVENTS: dict[str, tuple[int, str]] = {
     "task.postponed": (
         logging.INFO,
         "Task %(task_id)s is postponed by %(delay).1f s: %(reason_code)s. "
+        "%(description)s",
+    ),
+    "task.paused": (
+        logging.INFO,
+        "Task %(task_id)s goes back to the queue, which pauses: %(reason_code)s. "
         "%(description)s",
     ),
     "task.dropped": (
@@ -106,6 +125,10 @@ _EVENTS: dict[str, tuple[int, str]] = {
     "queue.probe_crashed": (
         logging.ERROR,
         "The probe of queue %(queue)s raised an unexpected exception.",
+    ),
+    "database.locked": (
+        logging.WARNING,
+        "Somebody else keeps a lock in the database (%(error)s); trying again.",
     ),
     "database.lost": (
         logging.ERROR,

@@ -10,10 +10,11 @@ from django.db import Error, connections
 from django.db.models import F
 
 from .connecting import prepare_connection
-from .database import database_now
+from .database import database_now, limited_wait
 from .errors import TaskError
 from .models import Worker
 from .outcomes import Outcome, Success
+from .watchdog import Watchdog
 
 CLOSING_SECONDS = 2.0
 DEAD_AFTER_BEATS = 5
@@ -72,7 +73,7 @@ class Heartbeat(threading.Thread):
     `report_dead` is called in this thread with the ids and last counters of dead
     workers; `is_evicted` says that this worker itself was buried by another.
     `last_error` tells why the latest heartbeat could not be written. `clock` is what
-    other workers are judged by.
+    other workers are judged by. `watchdog` looks after the loop with each beat.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Heartbeat(threading.Thread):
         seconds: float,
         report_dead: Callable[[dict[int, int]], None],
         clock: Callable[[], float] = time.monotonic,
+        watchdog: Watchdog | None = None,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self.queue_name = queue_name
@@ -94,6 +96,7 @@ class Heartbeat(threading.Thread):
         self._evicted_id: int | None = None
         self._report_dead = report_dead
         self._clock = clock
+        self._watchdog = watchdog
         self._observer = Observer(seconds)
         self._last_written = boot_seconds()
         self._ended = threading.Event()
@@ -102,13 +105,14 @@ class Heartbeat(threading.Thread):
         """Add this worker to the queue's live workers; return its id."""
         before = boot_seconds()
         now = database_now(self.using)
-        worker = Worker.objects.using(self.using).create(
-            queue_id=self.queue_name,
-            host=socket.gethostname()[:255],
-            pid=pid,
-            started_at=now,
-            heartbeat_at=now,
-        )
+        with limited_wait(self.using):
+            worker = Worker.objects.using(self.using).create(
+                queue_id=self.queue_name,
+                host=socket.gethostname()[:255],
+                pid=pid,
+                started_at=now,
+                heartbeat_at=now,
+            )
         self._last_written = before
         self.worker_id = worker.pk
         return worker.pk
@@ -119,7 +123,8 @@ class Heartbeat(threading.Thread):
         Whoever notices counts those as it counts a crash.
         """
         own = Worker.objects.using(self.using).filter(pk=self.worker_id)
-        own.filter(claims=None).delete()
+        with limited_wait(self.using):
+            own.filter(claims=None).delete()
 
     def count(self, outcomes: list[Outcome]) -> None:
         """Add settled outcomes to the totals, written with the next heartbeat."""
@@ -145,6 +150,8 @@ class Heartbeat(threading.Thread):
     def run(self) -> None:
         prepare_connection(self.using, f"heartbeat {self.queue_name}")
         while not self._ended.wait(self.seconds):
+            if self._watchdog is not None:
+                self._watchdog.look()
             try:
                 self.beat()
             except Error as error:
@@ -156,17 +163,18 @@ class Heartbeat(threading.Thread):
         """Show once that this worker lives, and report those that do not."""
         before, own_id = boot_seconds(), self.worker_id
         workers = Worker.objects.using(self.using).filter(queue=self.queue_name)
-        written = workers.filter(pk=own_id).update(
-            heartbeat=F("heartbeat") + 1,
-            heartbeat_at=database_now(self.using),
-            handled=self.handled,
-            failed=self.failed,
-        )
+        with limited_wait(self.using):
+            written = workers.filter(pk=own_id).update(
+                heartbeat=F("heartbeat") + 1,
+                heartbeat_at=database_now(self.using),
+                handled=self.handled,
+                failed=self.failed,
+            )
+            others = dict(workers.exclude(pk=own_id).values_list("pk", "heartbeat"))
         if written:
             self._last_written = before
         else:
             self._evicted_id = own_id
-        others = dict(workers.exclude(pk=own_id).values_list("pk", "heartbeat"))
         if dead := self._observer.observe(others, self._clock()):
             self._report_dead(dead)
 

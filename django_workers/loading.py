@@ -17,6 +17,8 @@ SYNCHRONOUS_HOOKS = (
     "exclude_cycled_failed_tasks",
     "process_task_error",
     "select_claimable",
+    "read_claimable",
+    "claims_ahead",
     "get_next_due_time",
     "get_oldest_due_time",
     "record_successes",

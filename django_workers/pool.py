@@ -13,9 +13,13 @@ from .running import CLOSING_SECONDS, Runner
 from .slots import Slots
 from .task_queues import AbstractTaskQueue
 
+# What waits for a slot has used up its share of the rate already. When slow tasks let
+# it go all at once, it must be little beside what the rate lets start in a second.
+SECONDS_OF_RATE_AHEAD = 0.1
+
 
 class TaskPool:
-    """Runs so many tasks at once; what was claimed ahead waits for its slot.
+    """Runs `concurrency` tasks at once; what was claimed ahead waits for its slot.
 
     `in_flight` holds what runs or waits, `finished` what is to be settled, and
     `started` counts what has begun or is to. Whether a task that had to wait for its
@@ -33,11 +37,11 @@ class TaskPool:
         self.queue = queue
         self.concurrency = concurrency
         self.runner = runner
-        self.slots = Slots(concurrency, may_begin)
-        self.room = concurrency + queue.claims_ahead(concurrency)
+        self.room = concurrency + _claims_ahead(queue, concurrency)
         self.in_flight: dict[asyncio.Task[Outcome], Attempt] = {}
         self.finished: list[Outcome] = []
         self.started = 0
+        self._slots = Slots(concurrency, may_begin)
         self._notify = notify
 
     @property
@@ -46,12 +50,26 @@ class TaskPool:
         return len(self.in_flight) + len(self.finished)
 
     @property
-    def begun(self) -> int:
-        """How many tasks run; the others in flight wait for a slot."""
+    def running(self) -> int:
+        """How many tasks have begun; the others in flight wait for a slot."""
         return sum(attempt.has_begun for attempt in self.in_flight.values())
 
-    def free(self, most_started: int | None) -> int:
-        """Return how many tasks may be claimed now, with `most_started` in all.
+    @property
+    def is_full(self) -> bool:
+        """Whether no slot is empty, so that nothing new could begin at once."""
+        return len(self.in_flight) >= self.concurrency
+
+    @property
+    def times_called_off(self) -> int:
+        """What `start` is to be told of the moment when its task was asked for."""
+        return self._slots.times_called_off
+
+    def call_off(self) -> None:
+        """Let none begin that was asked for before."""
+        self._slots.call_off()
+
+    def free(self, max_tasks: int | None) -> int:
+        """Return how many tasks may be claimed now; `max_tasks` may start in all.
 
         What has finished and waits to be settled does not keep the next from starting,
         or handlers would idle while a settle is written. It is bounded all the same,
@@ -63,24 +81,24 @@ class TaskPool:
             # A queue in trouble wants to know how one ended before the next begins,
             # and nothing waits beside it.
             free = min(free, min(limit, self.concurrency) - self.occupied)
-        if most_started is not None:
-            free = min(free, most_started - self.started)
+        if max_tasks is not None:
+            free = min(free, max_tasks - self.started)
         return free
 
-    def known(self) -> list[UUID]:
+    def claim_keys(self) -> list[UUID]:
         """Return the keys of the claims that the worker knows of."""
         attempts = [*self.in_flight.values(), *(each.attempt for each in self.finished)]
         return [attempt.key for attempt in attempts]
 
     def start(self, attempt: Attempt, times_called_off: int) -> None:
-        """Run a task in a slot, unless what was claimed with it was called off."""
+        """Run a task in a slot, unless it was called off after it was asked for."""
         self.started += 1
         task = asyncio.create_task(self._run_in_slot(attempt, times_called_off))
         self.in_flight[task] = attempt
         task.add_done_callback(self._collect)
 
     def hopeful(self) -> list[asyncio.Task[Outcome]]:
-        """Return what is in flight and may still end by itself."""
+        """Return what may still end by itself: a stuck thread only does with us."""
         return [
             task
             for task, attempt in self.in_flight.items()
@@ -102,17 +120,17 @@ class TaskPool:
         return has_ended
 
     async def _run_in_slot(self, attempt: Attempt, times_called_off: int) -> Outcome:
-        if not await self.slots.take(times_called_off):
+        if not await self._slots.take(times_called_off):
             return Outcome(attempt, NotBegun())
         try:
             emit("task.started", task_id=attempt.task_id)
             attempt.has_begun, attempt.started_at = True, timezone.now()
             outcome = await self.runner.run(attempt)
             if isinstance(outcome.ending, PauseQueue):
-                self.slots.call_off()
+                self._slots.call_off()
             return outcome
         finally:
-            self.slots.give_back()
+            self._slots.give_back()
 
     def _collect(self, task: asyncio.Task[Outcome]) -> None:
         attempt = self.in_flight.pop(task, None)
@@ -126,3 +144,10 @@ class TaskPool:
         else:
             self.finished.append(self.runner.interrupted(attempt))
         self._notify()
+
+
+def _claims_ahead(queue: AbstractTaskQueue, concurrency: int) -> int:
+    ahead = queue.claims_ahead(concurrency)
+    if queue.rate is None:
+        return ahead
+    return min(ahead, int(queue.rate * SECONDS_OF_RATE_AHEAD))

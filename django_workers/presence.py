@@ -6,18 +6,24 @@ from uuid import UUID
 
 from django.db import OperationalError
 
-from .database import DatabaseThread, is_lock_timeout, write_transaction
+from .database import (
+    DatabaseThread,
+    is_lock_timeout,
+    tell_of_lock,
+    write_transaction,
+)
 from .events import emit
 from .heartbeat import Heartbeat
 from .models import Claim, Queue
 from .task_queues import AbstractTaskQueue
 from .wakeup import announce
+from .watchdog import Watchdog
 
 
 class Presence:
     """Registers a worker, again after others took it for dead, and knows its claims.
 
-    `report_dead` is called in the heartbeat's thread.
+    `report_dead` is called in the heartbeat's thread, where `watchdog` looks, too.
     """
 
     def __init__(
@@ -26,12 +32,17 @@ class Presence:
         database: DatabaseThread,
         concurrency: int,
         report_dead: Callable[[dict[int, int]], None],
+        watchdog: Watchdog | None = None,
     ) -> None:
         self.queue = queue
         self.database = database
         self.concurrency = concurrency
         self.heartbeat = Heartbeat(
-            queue.queue_name, queue.database, queue.heartbeat_seconds, report_dead
+            queue.queue_name,
+            queue.database,
+            queue.heartbeat_seconds,
+            report_dead,
+            watchdog=watchdog,
         )
         self._was_fenced = False
 
@@ -99,11 +110,14 @@ def release_strangers(worker_id: int, using: str, known: Collection[UUID]) -> bo
             queues.select_for_update(of=("self",), no_key=True).first()
             claims = Claim.objects.using(using).filter(worker=worker_id)
             strangers = claims.exclude(pk__in=known)
-            strangers.filter(alone=True).update(worker=None)
-            strangers.filter(alone=False).delete()
+            count = strangers.filter(alone=True).update(worker=None)
+            count += strangers.filter(alone=False).delete()[0]
             announce(using)
     except OperationalError as error:
         if not is_lock_timeout(error):
             raise
+        tell_of_lock(error)
         return False
+    if count:
+        emit("claims.released", count=count)
     return True

@@ -24,8 +24,13 @@ class Prober:
         self._probe: asyncio.Task[PauseQueue | None] | None = None
 
     def start(self, epoch: int, notify: Callable[[], None]) -> None:
-        """Ask the queue, whose pause of `epoch` is over; `notify` when it answered."""
+        """Ask the queue, whose pause of `epoch` is over; `notify` when it answered.
+
+        One that is asked already answers for this pause, too.
+        """
         self._epoch = epoch
+        if self._probe is not None:
+            return
         self._probe = asyncio.create_task(self._runner.probe())
         self._probe.add_done_callback(lambda _: notify())
 

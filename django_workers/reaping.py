@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from .database import (
     emit_on_commit,
+    is_lock_timeout,
     may_pass,
     storable,
+    tell_of_lock,
     write_transaction,
 )
 from .errors import TaskError, WorkerLost
@@ -25,35 +27,46 @@ def reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
     knows which one killed it: each goes back uncounted, to run alone next, and again
     after each further worker that dies of it. A task whose queue cannot record that is
     parked.
-    Nothing happens when the worker lives after all, or another has buried it.
+    Nothing happens when the worker lives after all, another has buried it, or somebody
+    keeps a lock for so long that it had better be tried again later.
     """
+    try:
+        with write_transaction(queue.database):
+            _reap(queue, worker_id, heartbeat)
+    except OperationalError as error:
+        if not is_lock_timeout(error):
+            raise
+        # The next heartbeat tells of the dead again.
+        tell_of_lock(error)
+
+
+def _reap(queue: AbstractTaskQueue, worker_id: int, heartbeat: int) -> None:
     using = queue.database
-    with write_transaction(using):
-        queues = Queue.objects.using(using).select_for_update(no_key=True)
-        row = queues.get(pk=queue.queue_name)
-        workers = Worker.objects.using(using).select_for_update()
-        dead = workers.filter(pk=worker_id, heartbeat=heartbeat).first()
-        if dead is None:
-            return
-        claims = Claim.objects.using(using).filter(worker=dead)
-        lost = list(claims.select_for_update().order_by("pk"))
-        if len(lost) == 1 and not lost[0].alone:
-            if _record(queue, lost[0], _count):
-                lost[0].delete()
-        else:
-            for claim in lost:
-                _record(queue, claim, _count if len(lost) == 1 else _give_back)
-            claims.update(worker=None, alone=True)
-        dead.delete()
-        free_probe(row)
-        announce(using)
-        emit_on_commit(
-            using,
-            "worker.lost",
-            queue=queue.queue_name,
-            worker=str(dead),
-            claims=len(lost),
-        )
+    queues = Queue.objects.using(using).select_for_update(no_key=True)
+    row = queues.get(pk=queue.queue_name)
+    workers = Worker.objects.using(using).select_for_update()
+    dead = workers.filter(pk=worker_id, heartbeat=heartbeat).first()
+    if dead is None:
+        return
+    claims = Claim.objects.using(using).filter(worker=dead)
+    lost = list(claims.select_for_update().order_by("pk"))
+    if len(lost) == 1 and not lost[0].alone:
+        if _record(queue, lost[0], _count):
+            lost[0].delete()
+    else:
+        for claim in lost:
+            _record(queue, claim, _count if len(lost) == 1 else _give_back)
+        claims.update(worker=None, alone=True)
+    dead.delete()
+    free_probe(row)
+    announce(using)
+    emit_on_commit(
+        using,
+        "worker.lost",
+        queue=queue.queue_name,
+        worker=str(dead),
+        claims=len(lost),
+    )
 
 
 def _record(

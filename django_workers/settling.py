@@ -121,6 +121,7 @@ class Settler:
         attempt, ending = outcome.attempt, outcome.ending
         item = pending.get(attempt.pk)
         if isinstance(ending, NotBegun):
+            self._emit("task.returned", attempt)
             return None
         if isinstance(ending, Success):
             return self._succeed(attempt, attempt.key in ours, item)
@@ -138,6 +139,12 @@ class Settler:
                 until = database_now(self.using) + ending.delay
                 return self._postpone(attempt, item, ending, until)
             case PauseQueue():
+                self._emit(
+                    "task.paused",
+                    attempt,
+                    reason_code=ending.reason_code,
+                    description=ending.description,
+                )
                 self.queue.record_uncounted(attempt, ending)
                 return None
 

@@ -1,12 +1,16 @@
-"""Turns SIGTERM and SIGINT into a request that the worker's loop can see."""
+"""How a worker's process ends: SIGTERM and SIGINT ask its loop to; or at once."""
 
 import asyncio
+import logging
 import os
 import signal
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -32,6 +36,16 @@ class StopRequest:
         self._wake = lambda: loop.call_soon_threadsafe(notify)
         if self.is_set:
             notify()
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End the process; in the ordinary way Python would wait for a stuck handler."""
+    if sys.exc_info()[0] is not None:
+        traceback.print_exc()
+        code = 1
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 @contextmanager

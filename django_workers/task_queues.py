@@ -26,7 +26,8 @@ class AbstractTaskQueue(ABC):
     concurrency: int = 1
     # At most so many starts per second, over all workers of the queue; None: no limit.
     rate: float | None = None
-    # Seconds until an `async def` handler is cancelled, which counts as "timeout".
+    # Seconds until an `async def` handler is cancelled, which counts as "timeout". One
+    # that cannot be, in a thread or since it blocks the event loop, ends its worker.
     handler_timeout: float | None = None
     # How often a worker shows that it lives. Others take it for dead when it has missed
     # five in a row; it starts nothing more itself when it has missed three.
@@ -92,9 +93,10 @@ class AbstractTaskQueue(ABC):
         They wait for a slot, so that none is empty while it is written down how others
         ended. That pays for many short tasks. Long ones would keep theirs from another
         worker, and a crash leaves them in doubt like those that ran. `rate` counts them
-        when they are claimed: so many may start late, and then all at once. Handlers
-        get the item as it was then. A pause sends them back, that of another worker or
-        of a person as soon as this one looks at the queue again.
+        when they are claimed, and they may start late and all at once: so of a queue
+        with a rate a worker claims at most what that lets start in 0.1 s. Handlers get
+        the item as it was then. A pause sends them back, that of another worker or of a
+        person as soon as this one looks at the queue again.
         """
         return 0
 

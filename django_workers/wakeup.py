@@ -13,6 +13,8 @@ from .events import emit
 SQLITE_LOOK_SECONDS = 0.035
 # How long the watcher may take to notice that it is to end.
 LISTEN_SECONDS = 0.25
+# The first of many commits is told of at once, those soon after it together.
+DEBOUNCE_SECONDS = 0.01
 RECONNECT_SECONDS = 1.0
 CLOSING_SECONDS = 2.0
 CHANNEL = "django_workers"
@@ -37,7 +39,7 @@ class Watcher(threading.Thread):
     `django_workers.operations.NotifyOnInsert` makes.
 
     While `is_needed`, which is asked in this thread, says no, SQLite is not asked; what
-    came meanwhile is told of when it says yes again.
+    came meanwhile is told of when it says yes again. PostgreSQL tells in any case.
     """
 
     def __init__(
@@ -94,9 +96,10 @@ class Watcher(threading.Thread):
         self._notify()
         driver = connection.connection
         while not self._ended.is_set():
-            for notice in driver.notifies(timeout=LISTEN_SECONDS, stop_after=1):
-                if notice.payload in ("", self.table):
-                    self._notify()
+            notices = list(driver.notifies(timeout=LISTEN_SECONDS, stop_after=1))
+            if any(notice.payload in ("", self.table) for notice in notices):
+                self._notify()
+                time.sleep(DEBOUNCE_SECONDS)
 
     def close(self) -> None:
         self._ended.set()

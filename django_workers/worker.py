@@ -20,6 +20,7 @@ from .settling import Settler
 from .shutdown import StopRequest, stop_on_signals
 from .task_queues import AbstractTaskQueue
 from .wakeup import Watcher
+from .watchdog import Watchdog
 
 # So soon after a claim a few more free slots are not worth another.
 REFILL_SECONDS = 0.05
@@ -40,15 +41,24 @@ class Worker:
             queue, options.concurrency, self.runner, self._may_begin, self.news.set
         )
         self.prober = Prober(queue, self.runner, self.database)
+        self.watchdog = Watchdog(
+            queue.heartbeat_seconds,
+            self._longest_standstill,
+            lambda: len(self.pool.in_flight),
+        )
         self.presence = Presence(
-            queue, self.database, options.concurrency, self._hear_of_dead
+            queue,
+            self.database,
+            options.concurrency,
+            self._hear_of_dead,
+            self.watchdog,
         )
         self.watcher = Watcher(
             queue.database,
             queue.model._meta.db_table,
             partial(self._tell_loop, self.news.set),
-            # One that is busy claims again by itself.
-            is_needed=lambda: not self.claimer.is_busy,
+            # What could not begin is looked for when a slot is empty.
+            is_needed=lambda: not self.pool.is_full,
         )
         self.dead: dict[int, int] = {}
         self.claimed_at = float("-inf")
@@ -106,9 +116,11 @@ class Worker:
             stack.callback(self.database.close)
             await self.presence.register()
             stack.push_async_callback(self._leave)
-            stack.push_async_callback(self._close_queue)
+            self.watchdog.start()
+            # It beats until the queue is closed, which may take a while.
             heartbeat.start()
             stack.push_async_callback(asyncio.to_thread, heartbeat.close)
+            stack.push_async_callback(self._close_queue)
             watcher.start()
             stack.push_async_callback(asyncio.to_thread, watcher.close)
             yield
@@ -137,6 +149,13 @@ class Worker:
     def _say_goodbye(self) -> None:
         heartbeat = self.presence.heartbeat
         emit("worker.stopped", handled=heartbeat.handled, failed=heartbeat.failed)
+
+    def _longest_standstill(self) -> float | None:
+        """Return for how long the loop may stand still: as a handler or a stop may."""
+        if not self.stop_request.is_set:
+            return self.queue.handler_timeout
+        seconds = self.options.stop_timeout_seconds
+        return min(seconds, self.queue.handler_timeout or seconds)
 
     # --- what others tell -------------------------------------------------------------
 
@@ -170,7 +189,7 @@ class Worker:
             return
         outcomes = list(finished)
         await self.database(self.settler.settle, outcomes)
-        # Until they are committed, they keep their slots and their claims.
+        # Until they are committed, they keep their claims, and count in `free`.
         del finished[: len(outcomes)]
         self.presence.heartbeat.count(outcomes)
 
@@ -180,7 +199,7 @@ class Worker:
             await self.database(reap, self.queue, worker_id, heartbeat)
 
     async def _release_strangers(self) -> None:
-        await self.presence.release_strangers(self.pool.known())
+        await self.presence.release_strangers(self.pool.claim_keys())
 
     async def _claim_into_free_slots(self) -> float | None:
         """Claim and start what is due; return when to look again without news."""
@@ -196,7 +215,7 @@ class Worker:
         if self.presence.check_fence():
             return self.queue.heartbeat_seconds / 2
         # A pause that is heard of while the claim is written calls it off, too.
-        times_called_off = self.pool.slots.times_called_off
+        times_called_off = self.pool.times_called_off
         claimed = await self._claim(free, occupied)
         if claimed.attempts:
             self.claimed_at = now
@@ -213,7 +232,7 @@ class Worker:
                 break
             self.pool.start(attempt, times_called_off)
         if claimed.is_closed:
-            self.pool.slots.call_off()
+            self.pool.call_off()
         if claimed.probe_epoch is not None:
             self.prober.start(claimed.probe_epoch, self.news.set)
 
@@ -228,7 +247,7 @@ class Worker:
 
     async def _register_anew(self) -> None:
         # What was claimed ahead is another worker's by now.
-        self.pool.slots.call_off()
+        self.pool.call_off()
         await self.presence.register_anew()
 
     def _may_begin(self) -> bool:
@@ -267,8 +286,8 @@ class Worker:
     async def _finish_in_flight(self) -> None:
         """Let what is in flight finish, up to the deadline; cut and settle the rest."""
         deadline = self._set_deadline()
-        self.pool.slots.call_off()
-        if begun := self.pool.begun:
+        self.pool.call_off()
+        if begun := self.pool.running:
             emit(
                 "worker.stopping",
                 in_flight=begun,

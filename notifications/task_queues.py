@@ -36,8 +36,6 @@ logger = logging.getLogger("notifications")
 
 # The worker limits how many sends are in flight; the client only must not.
 MOST_CONNECTIONS = 1024
-# A tenth of what the rate lets start in a second: two messages, with the usual rate.
-SECONDS_CLAIMED_AHEAD = 0.1
 # The transport keeps its own deadlines; this one is for what they do not foresee.
 SPARE_SECONDS = 30.0
 
@@ -156,19 +154,13 @@ class OrderNotificationQueue(AbstractTaskQueue):
         return due.values_list("next_attempt_at", flat=True).first()
 
     def claims_ahead(self, concurrency: int) -> int:
-        """Return twice as many, where neither the rate nor a person would suffer.
+        """Return twice as many, where no person would suffer.
 
         A busy event loop hears of a settle, and of the claim that follows, a round late
-        each, and in a round one task of each slot may end. Those that wait have used up
-        their share of the rate: when a slow Telegram lets them go all at once, they
-        must be few beside it. And a crash would leave them for a person to decide where
-        doubtful messages are kept for one.
+        each, and in a round one task of each slot may end. A crash would leave them for
+        a person to decide where doubtful messages are kept for one.
         """
-        if settings.NOTIFICATIONS_UNCERTAIN == "hold":
-            return 0
-        return min(
-            2 * concurrency, int(settings.NOTIFICATIONS_RATE * SECONDS_CLAIMED_AHEAD)
-        )
+        return 0 if settings.NOTIFICATIONS_UNCERTAIN == "hold" else 2 * concurrency
 
     def limit_in_flight(self) -> int | None:
         """Return one while Telegram leaves sends without a clear answer."""

@@ -1,5 +1,6 @@
 """The documents tell the truth: names, paths and commands are those of the code."""
 
+import logging
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from django.dispatch import Signal
 
 import django_workers
 from django_workers import AbstractTaskQueue, signals
+from django_workers.events import _EVENTS as EVENTS
 from tests.support.tutorial import README, ROOT, RUSSIAN_README, read_blocks
 
 PUBLIC_NAMES = [
@@ -179,6 +181,24 @@ def test_every_signal_is_explained(document):
 
     assert [name for name in signals.__all__ if f"`{name}" not in prose(document)] == []
     assert [name for name in SIGNALS if f"`{name}`" not in rows] == []
+
+
+@each_app_readme
+def test_every_event_is_named_with_its_level(document):
+    levels = dict.fromkeys(logging.getLevelName(level) for level, _ in EVENTS.values())
+    told = {
+        level: re.findall(r"`([\w.]+)`", table_rows(document)[f"`{level}`"][0])
+        for level in levels
+    }
+
+    assert told == {
+        level: [
+            name
+            for name, (number, _) in EVENTS.items()
+            if logging.getLevelName(number) == level
+        ]
+        for level in levels
+    }
 
 
 @each_app_readme

@@ -389,19 +389,10 @@ def test_a_record_that_is_written_again_after_a_lost_answer_is_there_once(caplog
     assert "cannot be recorded" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("rate", "uncertain", "ahead"),
-    [
-        (10_000, "retry", 32),  # twice as many
-        (28, "retry", 2),  # a tenth of what the rate lets start in a second
-        (5, "retry", 0),
-        (10_000, "hold", 0),  # a crash would leave them for a person to decide
-    ],
-)
-def test_few_are_claimed_ahead_where_the_rate_or_a_person_would_suffer(
-    settings, rate, uncertain, ahead
+@pytest.mark.parametrize(("uncertain", "ahead"), [("retry", 32), ("hold", 0)])
+def test_none_is_claimed_ahead_where_a_crash_would_leave_it_for_a_person_to_decide(
+    settings, uncertain, ahead
 ):
-    settings.NOTIFICATIONS_RATE = rate
     settings.NOTIFICATIONS_UNCERTAIN = uncertain
 
     assert OrderNotificationQueue().claims_ahead(16) == ahead

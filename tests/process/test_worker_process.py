@@ -241,6 +241,33 @@ def test_a_thread_that_overruns_its_time_ends_the_worker_and_counts(workers):
     assert "NoneType" not in worker.log
 
 
+def test_a_handler_that_blocks_the_loop_ends_its_worker_which_counts_as_lost(workers):
+    frozen = make_parcel("freeze")
+    worker = workers.start("impatient_async_parcels")
+
+    assert worker.wait() == 1
+    assert "The event loop has stood still" in worker.log
+    assert "task_queues.py" in worker.log.partition("stood still")[2]
+
+    Parcel.objects.update(todo="fail")
+    workers.start("impatient_async_parcels", "--max-tasks", "1").wait()
+    frozen.refresh_from_db()
+    assert (frozen.failures, frozen.last_error) == (2, "refused")
+
+
+def test_a_blocked_loop_keeps_a_worker_from_stopping_no_longer_than_a_handler_may(
+    workers,
+):
+    frozen = make_parcel("freeze")
+    worker = workers.start("async_parcels", "--stop-timeout", "0.5")
+    started(workers, frozen)
+
+    worker.signal(signal.SIGTERM)
+
+    assert worker.wait() == 1
+    assert "The event loop has stood still" in worker.log
+
+
 # --- crashes --------------------------------------------------------------------------
 
 

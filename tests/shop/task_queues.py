@@ -2,7 +2,7 @@
 
 What a handler does, the row says: "" succeeds at once; `sleep:2`, `fail`, `postpone:2`,
 `pause:1`, `kill` (the worker dies by SIGKILL), `stuck` (never returns), `block` (never
-returns and cannot be cancelled).
+returns and cannot be cancelled), `freeze` (never returns, nor does the event loop).
 Every start and end of a handler is a line in the file that `LEDGER` names.
 """
 
@@ -100,7 +100,7 @@ def do(todo: str) -> None:
     match name:
         case "sleep":
             time.sleep(seconds)
-        case "stuck" | "block":
+        case "stuck" | "block" | "freeze":
             threading.Event().wait()
         case "fail":
             raise TaskError("refused")
@@ -132,6 +132,13 @@ class ImpatientQueue(PlainQueue):
 
 
 impatient_parcels = ImpatientQueue()
+
+
+class ImpatientAsyncQueue(AsyncQueue):
+    handler_timeout = 0.5
+
+
+impatient_async_parcels = ImpatientAsyncQueue()
 
 
 class RatedQueue(AsyncQueue):

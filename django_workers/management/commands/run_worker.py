@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import os
 import sys
-import traceback
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
@@ -20,6 +18,7 @@ from django_workers.options import (
     DEFAULT_STOP_TIMEOUT_SECONDS,
     WorkerOptions,
 )
+from django_workers.shutdown import end_at_once
 from django_workers.worker import Worker
 
 DESCRIPTION = """\
@@ -131,19 +130,9 @@ def _run(worker: Worker) -> None:
             ) from error
         finally:
             if worker.is_stuck:
-                _end_at_once(worker.exit_code)
+                end_at_once(worker.exit_code)
     if worker.exit_code:
         sys.exit(worker.exit_code)
-
-
-def _end_at_once(code: int) -> NoReturn:
-    """End the process; in the ordinary way Python would wait for the stuck handler."""
-    if sys.exc_info()[0] is not None:
-        traceback.print_exc()
-        code = 1
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(code)
 
 
 def _set_up_logging(*, verbosity: int) -> None:

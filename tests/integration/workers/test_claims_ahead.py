@@ -79,6 +79,14 @@ def all_done():
     return not Parcel.objects.filter(done=False).exists()
 
 
+@pytest.mark.parametrize(("rate", "room"), [(None, 2 + AHEAD), (28, 2 + 2), (5, 2)])
+def test_of_a_queue_with_a_rate_only_what_a_tenth_of_a_second_lets_start(rate, room):
+    queue = Ahead()
+    queue.rate = rate
+
+    assert Worker(queue, WorkerOptions(concurrency=2)).pool.room == room
+
+
 def test_it_waits_for_a_slot():
     queue, parcels = Ahead(), make_parcels(8)
 

@@ -1,5 +1,7 @@
 """How `--drain`, `--max-tasks` and `--stop-timeout` go together."""
 
+import asyncio
+
 import pytest
 
 from django_workers.models import Worker as WorkerRow
@@ -94,3 +96,26 @@ def test_a_paused_queue_is_not_drained():
         wait_until(lambda: worker.is_drained, what="the end")
 
     assert count_done() == 1
+
+
+def test_a_worker_shows_that_it_lives_while_its_queue_is_closed():
+    class Slow(AsyncQueue):
+        is_closing = may_end = False
+
+        async def aclose(self):
+            self.is_closing = True
+            while not self.may_end:
+                await asyncio.sleep(0.01)
+
+    queue = Slow()
+    with working(queue, stop_timeout_seconds=30) as worker:
+        row = start_of(worker)
+        worker.stop()
+        wait_until(lambda: queue.is_closing, what="the closing")
+        row.refresh_from_db()
+        beats = row.heartbeat
+        wait_until(
+            lambda: WorkerRow.objects.get(pk=row.pk).heartbeat > beats + 1,
+            what="two heartbeats more",
+        )
+        queue.may_end = True

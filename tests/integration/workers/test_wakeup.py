@@ -16,7 +16,7 @@ from django_workers.operations import NotifyOnInsert
 from django_workers.pausing import give_up_probe, resume_by_hand, settle_probe
 from django_workers.presence import release_strangers
 from django_workers.reaping import reap
-from django_workers.wakeup import Watcher, announce
+from django_workers.wakeup import DEBOUNCE_SECONDS, Watcher, announce
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue
 from tests.support.waiting import wait_until
@@ -132,6 +132,39 @@ def test_a_worker_whose_slots_are_full_needs_no_news_until_they_are_not():
         wait_until(lambda: not Parcel.objects.filter(done=False).exists(), what="it")
 
     assert not was_needed
+
+
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="is asked at intervals anyway"
+)
+def test_many_commits_are_told_of_together(news):
+    quiet(news)
+    before = time.monotonic()
+
+    for _ in range(200):
+        Parcel.objects.create()
+    wait_until(lambda: news, what="the news")
+    told, seconds = len(news), time.monotonic() - before
+
+    assert told <= seconds / DEBOUNCE_SECONDS + 2
+
+
+def test_a_limit_that_keeps_slots_empty_leaves_the_watcher_at_work():
+    """It may be lifted while a task runs that takes for long."""
+
+    class Limited(Gated):
+        def limit_in_flight(self):
+            return 1
+
+    queue = Limited()
+    Parcel.objects.create()
+
+    with working(queue, concurrency=2, poll_seconds=60) as worker:
+        wait_until(lambda: queue.has_begun, what="a start")
+        is_needed = worker.watcher.is_needed()
+        queue.is_open = True
+
+    assert is_needed
 
 
 def test_a_table_whose_name_is_quoted_tells_too():

@@ -306,7 +306,7 @@ def test_a_new_row_is_noticed_at_once():
 
     with working(queue, poll_seconds=60) as worker:
         start_of(worker)
-        wait_until(lambda: worker.claimer.is_busy is False, what="a first look")
+        wait_until(lambda: worker.claimer._was_busy is False, what="a first look")
         time.sleep(0.1)
         before = time.monotonic()
         make_parcels(1)
