@@ -77,6 +77,16 @@ class Recorded(AsyncQueue):
         await super().handle_task(queryset_item)
 
 
+class Watched(Recorded):
+    """Counts how often its worker is about to look for tasks."""
+
+    looks = 0
+
+    def limit_in_flight(self):
+        self.looks += 1
+        return super().limit_in_flight()
+
+
 def make_parcels(count, **values):
     return Parcel.objects.bulk_create(Parcel(**values) for _ in range(count))
 
@@ -748,7 +758,7 @@ def test_a_worker_without_a_heartbeat_starts_nothing_until_it_beats_again(caplog
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no lock on a row")
     caplog.set_level("INFO", "django_workers")
-    queue = Recorded()
+    queue = Watched()
 
     with working(queue, poll_seconds=0.05) as worker:
         row = start_of(worker)
@@ -756,8 +766,12 @@ def test_a_worker_without_a_heartbeat_starts_nothing_until_it_beats_again(caplog
             client.execute(
                 "SELECT 1 FROM django_workers_worker WHERE id = %s FOR SHARE", [row.pk]
             )
-            wait_until(lambda: worker.presence._was_fenced, what="the fence")
+            wait_until(lambda: "worker.fenced" in events(caplog), what="the fence")
             make_parcels(1)
+            looks = queue.looks
+            # The first may have begun before there was a row; what another one brought
+            # would have started by the fourth.
+            wait_until(lambda: queue.looks >= looks + 4, what="some looks")
             assert not queue.started
         wait_until(all_done, what="the task")
 
