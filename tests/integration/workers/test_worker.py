@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 
 from django_workers import PauseQueue, PostponeTask
 from django_workers.claiming import Claimer
@@ -28,6 +28,7 @@ from tests.support.workers import (
     other_client,
     run,
     start_of,
+    wait_for_rest,
     working,
     working_as,
 )
@@ -35,6 +36,8 @@ from tests.support.workers import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SOON = 3.0
+# A heartbeat is a commit, and any commit makes SQLite's workers look again.
+NEVER = 60.0
 
 
 class Gate(AsyncQueue):
@@ -161,6 +164,75 @@ def test_handlers_need_not_wait_while_what_ended_before_them_is_settled():
 
     assert all_done()
     assert max(queue.in_flight) == 3
+
+
+class Grouped(AsyncQueue):
+    """Notes what was committed together; its first settle lasts until it may end."""
+
+    def __init__(self):
+        self.others_may_end = threading.Event()
+        self.is_settling = threading.Event()
+        self.may_commit = threading.Event()
+        self.commits = []
+        self.settled = []
+
+    async def handle_task(self, queryset_item):
+        while queryset_item.label != "first" and not self.others_may_end.is_set():
+            await asyncio.sleep(0.01)
+        await super().handle_task(queryset_item)
+
+    def record_successes(self, successes):
+        super().record_successes(successes)
+        for success in successes:
+            self.note(success.attempt.item.label)
+        self.is_settling.set()
+        self.may_commit.wait(SOON)
+
+    def process_task_error(self, queryset_item, error):
+        super().process_task_error(queryset_item, error)
+        self.note(queryset_item.label)
+
+    def record_uncounted(self, attempt, ending):
+        self.note(attempt.item.label)
+
+    def note(self, label):
+        if not self.settled:
+            transaction.on_commit(self.note_commit)
+        self.settled.append(label)
+
+    def note_commit(self):
+        self.commits.append(sorted(self.settled))
+        self.settled = []
+
+
+def test_all_that_ends_while_one_settle_is_written_goes_into_the_next():
+    """However it ended, and however much it is."""
+    queue = Grouped()
+    endings = {"first": "", "good": "", "fine": "", "bad": "fail", "late": "postpone:9"}
+    for label, todo in endings.items():
+        Parcel.objects.create(label=label, todo=todo)
+
+    with working(queue, concurrency=5) as worker:
+        assert queue.is_settling.wait(SOON)
+        queue.others_may_end.set()
+        wait_until(lambda: not worker.pool.in_flight, what="the end of the others")
+        queue.may_commit.set()
+        wait_until(lambda: len(queue.commits) >= 2, what="two settles")
+
+    assert queue.commits[:2] == [["first"], ["bad", "fine", "good", "late"]]
+
+
+def test_a_worker_that_has_nothing_else_to_do_settles_at_once():
+    """Nothing but the end of the task tells it to, and no more is waited for."""
+    queue = Gate()
+    queue.heartbeat_seconds = NEVER
+    make_parcels(1)
+
+    with working(queue, poll_seconds=60) as worker:
+        wait_until(lambda: queue.started, what="the start")
+        wait_for_rest(worker)
+        queue.open.set()
+        wait_until(all_done, SOON, "the settle")
 
 
 def test_concurrency_one_keeps_the_order():
