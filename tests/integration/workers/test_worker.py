@@ -23,6 +23,7 @@ from tests.support.waiting import wait_until
 from tests.support.workers import (
     drain,
     has_no_claims,
+    is_somebody_waiting,
     locked_database,
     make_worker,
     other_client,
@@ -385,11 +386,10 @@ def test_a_worker_that_cannot_read_its_tasks_ends_and_settles_what_was_in_flight
 
 def test_a_new_row_is_noticed_at_once():
     queue = Recorded()
+    queue.heartbeat_seconds = NEVER
 
     with working(queue, poll_seconds=60) as worker:
-        start_of(worker)
-        wait_until(lambda: worker.claimer.is_busy is False, what="a first look")
-        time.sleep(0.1)
+        wait_for_rest(worker)
         before = time.monotonic()
         make_parcels(1)
         wait_until(lambda: queue.started, SOON, "the start")
@@ -546,14 +546,17 @@ def test_a_stuck_probe_keeps_nobody_from_settling():
 
 
 def test_a_queue_stopped_by_hand_goes_on_when_a_person_says_so():
-    queue = Recorded()
+    queue = Watched()
+    queue.heartbeat_seconds = NEVER
 
     with working(queue, poll_seconds=60) as worker:
-        start_of(worker)
+        wait_for_rest(worker)
         stop_by_hand("shop.Parcel", "default", by="Ann")
+        wait_for_rest(worker)
+        looks = queue.looks
         make_parcels(1)
-        wait_until(lambda: not worker.news.is_set(), what="a look")
-        time.sleep(0.2)
+        wait_until(lambda: queue.looks > looks, SOON, "a look")
+        wait_for_rest(worker)
         assert not queue.started
         resume_by_hand("shop.Parcel", "default")
         wait_until(lambda: queue.started, SOON, "the start")
@@ -562,14 +565,15 @@ def test_a_queue_stopped_by_hand_goes_on_when_a_person_says_so():
 # --- the end --------------------------------------------------------------------------
 
 
-def test_a_worker_that_is_told_to_stop_finishes_what_is_in_flight():
+def test_a_worker_that_is_told_to_stop_finishes_what_is_in_flight(caplog):
+    caplog.set_level("INFO", "django_workers")
     queue = Gate()
     make_parcels(5)
 
     with working(queue, concurrency=2) as worker:
         wait_until(lambda: len(queue.started) == 2, what="two starts")
         worker.stop()
-        time.sleep(0.1)
+        wait_until(lambda: "worker.stopping" in events(caplog), what="the stop")
         queue.open.set()
 
     assert len(queue.started) == 2
@@ -643,9 +647,8 @@ def test_max_tasks_ends_the_worker_after_so_many():
 
 
 def test_draining_waits_for_what_is_held_and_for_what_others_have_in_flight():
-    queue = Recorded()
-    (parcel,) = make_parcels(1, todo="postpone:0.4")
-    dead = make_worker(queue, heartbeat=5)
+    make_parcels(1)
+    dead = make_worker(Recorded(), heartbeat=5)
     (other,) = make_parcels(1)
     Claim.objects.create(
         id="00000000-0000-4000-8000-000000000000",
@@ -653,7 +656,6 @@ def test_draining_waits_for_what_is_held_and_for_what_others_have_in_flight():
         task_id=str(other.pk),
         worker=dead,
     )
-    Parcel.objects.filter(pk=parcel.pk)
 
     class Healed(Recorded):
         async def handle_task(self, queryset_item):
@@ -968,15 +970,20 @@ def test_a_worker_that_cannot_settle_until_it_must_end_counts_as_dead(caplog):
 # --- a lost database ------------------------------------------------------------------
 
 
-def test_a_locked_database_is_waited_for(caplog):
-    queue = Recorded()
+def test_a_locked_database_is_waited_for():
+    queue = Gate()
+    make_parcels(2)
 
-    with working(queue) as worker:
-        start_of(worker)
+    with working(queue):
+        wait_until(lambda: queue.started, what="the first start")
         with locked_database():
-            time.sleep(0.3)
-        make_parcels(1)
-        wait_until(all_done, what="the task")
+            queue.open.set()
+            if connection.vendor == "postgresql":
+                wait_until(is_somebody_waiting, what="a wait for the lock")
+            else:
+                time.sleep(0.3)  # SQLite tells nobody who waits for its lock.
+            assert len(queue.started) == 1
+        wait_until(all_done, what="the rest")
 
 
 def test_a_worker_in_trouble_with_its_database_still_stops(caplog):
@@ -1016,7 +1023,6 @@ def test_a_database_that_comes_back_is_told_of(caplog):
 
     queue = Flaky()
     make_parcels(1)
-    _ = queue.model, queue.database
 
     drain(queue)
 
