@@ -66,7 +66,7 @@ def _checked(path: str, found: object) -> AbstractTaskQueue:
         return found
     if inspect.isclass(found) and issubclass(found, AbstractTaskQueue):
         raise CommandError(
-            f"'{path}' is a class; run_worker needs an instance of it. "
+            f"'{path}' is a class; a queue is an instance of it. "
             f"Write `task_queue = {found.__name__}()` below it and name that."
         )
     raise CommandError(

@@ -100,7 +100,7 @@ def test_a_class_is_told_to_be_none_and_how_to_make_an_instance(shared):
     message = complaint(run_worker(shared, path))
 
     assert message == (
-        f"'{path}' is a class; run_worker needs an instance of it. "
+        f"'{path}' is a class; a queue is an instance of it. "
         "Write `task_queue = OrderNotificationQueue()` below it and name that."
     )
 

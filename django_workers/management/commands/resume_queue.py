@@ -4,8 +4,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError
 
-from django_workers.loading import load_queue
+from django_workers.loading import explain_database_error, load_queue
 from django_workers.pausing import resume_by_hand
 
 
@@ -24,5 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         queue = load_queue(options["task_queue_import_path"])
-        resume_by_hand(queue.queue_name, queue.database)
+        try:
+            resume_by_hand(queue.queue_name, queue.database)
+        except DatabaseError as error:
+            raise explain_database_error(queue, error) from None
         self.stdout.write(f"Queue {queue.queue_name} goes on.")

@@ -477,18 +477,23 @@ def test_a_commit_that_is_still_under_way_at_the_server_leaves_no_claim_behind(
     assert not Claim.objects.exists()
 
 
-def test_a_claimer_that_cannot_lock_the_queue_lets_settling_go_first(queue, worker):
+def test_a_claimer_that_cannot_lock_the_queue_lets_settling_go_first(worker):
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no lock on a row")
-    make_parcels(1)
+    queue = AsyncQueue()
+    first, second = make_parcels(2)
+    (attempt,) = claim(queue, worker).attempts
 
     with locked_database():
         claimed = claim(queue, worker)
+        settle(queue, success(attempt))
+        first.refresh_from_db()
         assert not release_strangers(worker.pk, "default", [])
 
     assert claimed.wait_seconds is not None
     assert not claimed.attempts
-    assert keys(claim(queue, worker))
+    assert first.done
+    assert keys(claim(queue, worker)) == [second.pk]
 
 
 def test_a_claimer_whose_database_is_away_says_so(worker):

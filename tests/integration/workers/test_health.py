@@ -142,18 +142,23 @@ def test_a_pause_that_waits_for_its_probe_is_a_pause(worker):
 
 
 def test_all_reasons_are_told_at_once():
-    make_queue(PlainQueue())
-    stop_by_hand("shop.Parcel", "default", by="")
+    make_queue(task_queue)
+    stop_by_hand(task_queue.queue_name, "default", by="")
     pause(paused_until=ago(-600), pause_reason="outage")
+    OrderNotification.objects.create(
+        order_number="1", tg_user_id=1, next_attempt_at=ago(400)
+    )
 
-    code, said = ask()
+    code, said = ask(NOTIFICATIONS)
 
     assert code == 1
-    assert [line.split(": ")[1].split()[0] for line in said.splitlines()] == [
-        "no",
-        "paused",
-        "paused",
+    assert [line.split(": ")[1].split(" ")[:2] for line in said.splitlines()] == [
+        ["no", "worker"],
+        ["paused", "by"],
+        ["paused", "until"],
+        ["the", "oldest"],
     ]
+    assert examine(task_queue, max_age=timedelta(0)).problems == [*Problem]
 
 
 # --- age ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from django_workers.reaping import reap
 from django_workers.signals import wait_until_delivered
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue, PlainQueue
-from tests.support.settling import claim_all, ended, settle, success
+from tests.support.settling import claim_all, ended, failure, settle, success
 from tests.support.waiting import wait_until
 from tests.support.workers import drain, make_worker, working
 
@@ -162,18 +162,30 @@ def test_a_dead_worker_is_told_and_the_failure_that_it_was(heard):
 
 
 def test_it_is_told_after_the_commit(listen):
+    """The transaction stays open for as long as a receiver would need to see it so."""
+
+    class Patient(AsyncQueue):
+        def process_task_error(self, queryset_item, error):
+            super().process_task_error(queryset_item, error)
+            assert wait_until_delivered()
+
     seen = []
 
     def look(task_id, **facts):
         # In a thread, and so a connection, of its own.
-        seen.append(Parcel.objects.get(pk=task_id).done)
+        parcel = Parcel.objects.get(pk=task_id)
+        seen.append((parcel.done, parcel.failures))
 
     listen(signals.task_handled, look)
-    Parcel.objects.create()
-    drain(AsyncQueue())
+    listen(signals.task_failed, look)
+    queue = Patient()
+    Parcel.objects.bulk_create(Parcel() for _ in range(2))
+    good, bad = claim_all(queue, make_worker(queue))
+
+    settle(queue, success(good), failure(bad))
 
     assert wait_until_delivered()
-    assert seen == [True]
+    assert seen == [(True, 0), (False, 1)]
 
 
 def test_what_is_not_committed_is_not_told(heard):

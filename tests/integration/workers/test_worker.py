@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 
 from django_workers import PauseQueue, PostponeTask
 from django_workers.claiming import Claimer
@@ -23,11 +23,13 @@ from tests.support.waiting import wait_until
 from tests.support.workers import (
     drain,
     has_no_claims,
+    is_somebody_waiting,
     locked_database,
     make_worker,
     other_client,
     run,
     start_of,
+    wait_for_rest,
     working,
     working_as,
 )
@@ -35,6 +37,8 @@ from tests.support.workers import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SOON = 3.0
+# A heartbeat is a commit, and any commit makes SQLite's workers look again.
+NEVER = 60.0
 
 
 class Gate(AsyncQueue):
@@ -75,6 +79,16 @@ class Recorded(AsyncQueue):
     async def handle_task(self, queryset_item):
         self.started.append((queryset_item.pk, time.monotonic()))
         await super().handle_task(queryset_item)
+
+
+class Watched(Recorded):
+    """Counts how often its worker is about to look for tasks."""
+
+    looks = 0
+
+    def limit_in_flight(self):
+        self.looks += 1
+        return super().limit_in_flight()
 
 
 def make_parcels(count, **values):
@@ -151,6 +165,75 @@ def test_handlers_need_not_wait_while_what_ended_before_them_is_settled():
 
     assert all_done()
     assert max(queue.in_flight) == 3
+
+
+class Grouped(AsyncQueue):
+    """Notes what was committed together; its first settle lasts until it may end."""
+
+    def __init__(self):
+        self.others_may_end = threading.Event()
+        self.is_settling = threading.Event()
+        self.may_commit = threading.Event()
+        self.commits = []
+        self.settled = []
+
+    async def handle_task(self, queryset_item):
+        while queryset_item.label != "first" and not self.others_may_end.is_set():
+            await asyncio.sleep(0.01)
+        await super().handle_task(queryset_item)
+
+    def record_successes(self, successes):
+        super().record_successes(successes)
+        for success in successes:
+            self.note(success.attempt.item.label)
+        self.is_settling.set()
+        self.may_commit.wait(SOON)
+
+    def process_task_error(self, queryset_item, error):
+        super().process_task_error(queryset_item, error)
+        self.note(queryset_item.label)
+
+    def record_uncounted(self, attempt, ending):
+        self.note(attempt.item.label)
+
+    def note(self, label):
+        if not self.settled:
+            transaction.on_commit(self.note_commit)
+        self.settled.append(label)
+
+    def note_commit(self):
+        self.commits.append(sorted(self.settled))
+        self.settled = []
+
+
+def test_all_that_ends_while_one_settle_is_written_goes_into_the_next():
+    """However it ended, and however much it is."""
+    queue = Grouped()
+    endings = {"first": "", "good": "", "fine": "", "bad": "fail", "late": "postpone:9"}
+    for label, todo in endings.items():
+        Parcel.objects.create(label=label, todo=todo)
+
+    with working(queue, concurrency=5) as worker:
+        assert queue.is_settling.wait(SOON)
+        queue.others_may_end.set()
+        wait_until(lambda: not worker.pool.in_flight, what="the end of the others")
+        queue.may_commit.set()
+        wait_until(lambda: len(queue.commits) >= 2, what="two settles")
+
+    assert queue.commits[:2] == [["first"], ["bad", "fine", "good", "late"]]
+
+
+def test_a_worker_that_has_nothing_else_to_do_settles_at_once():
+    """Nothing but the end of the task tells it to, and no more is waited for."""
+    queue = Gate()
+    queue.heartbeat_seconds = NEVER
+    make_parcels(1)
+
+    with working(queue, poll_seconds=60) as worker:
+        wait_until(lambda: queue.started, what="the start")
+        wait_for_rest(worker)
+        queue.open.set()
+        wait_until(all_done, SOON, "the settle")
 
 
 def test_concurrency_one_keeps_the_order():
@@ -303,11 +386,10 @@ def test_a_worker_that_cannot_read_its_tasks_ends_and_settles_what_was_in_flight
 
 def test_a_new_row_is_noticed_at_once():
     queue = Recorded()
+    queue.heartbeat_seconds = NEVER
 
     with working(queue, poll_seconds=60) as worker:
-        start_of(worker)
-        wait_until(lambda: worker.claimer._was_busy is False, what="a first look")
-        time.sleep(0.1)
+        wait_for_rest(worker)
         before = time.monotonic()
         make_parcels(1)
         wait_until(lambda: queue.started, SOON, "the start")
@@ -464,14 +546,17 @@ def test_a_stuck_probe_keeps_nobody_from_settling():
 
 
 def test_a_queue_stopped_by_hand_goes_on_when_a_person_says_so():
-    queue = Recorded()
+    queue = Watched()
+    queue.heartbeat_seconds = NEVER
 
     with working(queue, poll_seconds=60) as worker:
-        start_of(worker)
+        wait_for_rest(worker)
         stop_by_hand("shop.Parcel", "default", by="Ann")
+        wait_for_rest(worker)
+        looks = queue.looks
         make_parcels(1)
-        wait_until(lambda: not worker.news.is_set(), what="a look")
-        time.sleep(0.2)
+        wait_until(lambda: queue.looks > looks, SOON, "a look")
+        wait_for_rest(worker)
         assert not queue.started
         resume_by_hand("shop.Parcel", "default")
         wait_until(lambda: queue.started, SOON, "the start")
@@ -480,14 +565,15 @@ def test_a_queue_stopped_by_hand_goes_on_when_a_person_says_so():
 # --- the end --------------------------------------------------------------------------
 
 
-def test_a_worker_that_is_told_to_stop_finishes_what_is_in_flight():
+def test_a_worker_that_is_told_to_stop_finishes_what_is_in_flight(caplog):
+    caplog.set_level("INFO", "django_workers")
     queue = Gate()
     make_parcels(5)
 
     with working(queue, concurrency=2) as worker:
         wait_until(lambda: len(queue.started) == 2, what="two starts")
         worker.stop()
-        time.sleep(0.1)
+        wait_until(lambda: "worker.stopping" in events(caplog), what="the stop")
         queue.open.set()
 
     assert len(queue.started) == 2
@@ -561,9 +647,8 @@ def test_max_tasks_ends_the_worker_after_so_many():
 
 
 def test_draining_waits_for_what_is_held_and_for_what_others_have_in_flight():
-    queue = Recorded()
-    (parcel,) = make_parcels(1, todo="postpone:0.4")
-    dead = make_worker(queue, heartbeat=5)
+    make_parcels(1)
+    dead = make_worker(Recorded(), heartbeat=5)
     (other,) = make_parcels(1)
     Claim.objects.create(
         id="00000000-0000-4000-8000-000000000000",
@@ -571,7 +656,6 @@ def test_draining_waits_for_what_is_held_and_for_what_others_have_in_flight():
         task_id=str(other.pk),
         worker=dead,
     )
-    Parcel.objects.filter(pk=parcel.pk)
 
     class Healed(Recorded):
         async def handle_task(self, queryset_item):
@@ -748,7 +832,7 @@ def test_a_worker_without_a_heartbeat_starts_nothing_until_it_beats_again(caplog
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no lock on a row")
     caplog.set_level("INFO", "django_workers")
-    queue = Recorded()
+    queue = Watched()
 
     with working(queue, poll_seconds=0.05) as worker:
         row = start_of(worker)
@@ -756,8 +840,12 @@ def test_a_worker_without_a_heartbeat_starts_nothing_until_it_beats_again(caplog
             client.execute(
                 "SELECT 1 FROM django_workers_worker WHERE id = %s FOR SHARE", [row.pk]
             )
-            wait_until(lambda: worker.presence._was_fenced, what="the fence")
+            wait_until(lambda: "worker.fenced" in events(caplog), what="the fence")
             make_parcels(1)
+            looks = queue.looks
+            # The first may have begun before there was a row; what another one brought
+            # would have started by the fourth.
+            wait_until(lambda: queue.looks >= looks + 4, what="some looks")
             assert not queue.started
         wait_until(all_done, what="the task")
 
@@ -882,15 +970,20 @@ def test_a_worker_that_cannot_settle_until_it_must_end_counts_as_dead(caplog):
 # --- a lost database ------------------------------------------------------------------
 
 
-def test_a_locked_database_is_waited_for(caplog):
-    queue = Recorded()
+def test_a_locked_database_is_waited_for():
+    queue = Gate()
+    make_parcels(2)
 
-    with working(queue) as worker:
-        start_of(worker)
+    with working(queue):
+        wait_until(lambda: queue.started, what="the first start")
         with locked_database():
-            time.sleep(0.3)
-        make_parcels(1)
-        wait_until(all_done, what="the task")
+            queue.open.set()
+            if connection.vendor == "postgresql":
+                wait_until(is_somebody_waiting, what="a wait for the lock")
+            else:
+                time.sleep(0.3)  # SQLite tells nobody who waits for its lock.
+            assert len(queue.started) == 1
+        wait_until(all_done, what="the rest")
 
 
 def test_a_worker_in_trouble_with_its_database_still_stops(caplog):
@@ -930,7 +1023,6 @@ def test_a_database_that_comes_back_is_told_of(caplog):
 
     queue = Flaky()
     make_parcels(1)
-    _ = queue.model, queue.database
 
     drain(queue)
 
