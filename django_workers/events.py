@@ -59,7 +59,7 @@ _EVENTS: dict[str, tuple[int, str]] = {
     "worker.blocked": (
         logging.ERROR,
         "The event loop has stood still for over %(seconds)g s, in %(where)s, which "
-        "nobody can end: this worker ends itself, with %(in_flight)s in flight.",
+        "nobody can end: this worker ends itself.",
     ),
     "claims.released": (
         logging.WARNING,
@@ -86,7 +86,7 @@ _EVENTS: dict[str, tuple[int, str]] = {
         "%(description)s",
     ),
     "task.paused": (
-        logging.INFO,
+        logging.DEBUG,
         "Task %(task_id)s goes back to the queue, which pauses: %(reason_code)s. "
         "%(description)s",
     ),

@@ -164,13 +164,14 @@ class Heartbeat(threading.Thread):
         before, own_id = boot_seconds(), self.worker_id
         workers = Worker.objects.using(self.using).filter(queue=self.queue_name)
         with limited_wait(self.using):
+            others = dict(workers.exclude(pk=own_id).values_list("pk", "heartbeat"))
+            # Last, since who freezes in between keeps its row locked for a while.
             written = workers.filter(pk=own_id).update(
                 heartbeat=F("heartbeat") + 1,
                 heartbeat_at=database_now(self.using),
                 handled=self.handled,
                 failed=self.failed,
             )
-            others = dict(workers.exclude(pk=own_id).values_list("pk", "heartbeat"))
         if written:
             self._last_written = before
         else:

@@ -150,4 +150,4 @@ def _claims_ahead(queue: AbstractTaskQueue, concurrency: int) -> int:
     ahead = queue.claims_ahead(concurrency)
     if queue.rate is None:
         return ahead
-    return min(ahead, int(queue.rate * SECONDS_OF_RATE_AHEAD))
+    return int(min(ahead, queue.rate * SECONDS_OF_RATE_AHEAD))

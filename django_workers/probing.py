@@ -26,11 +26,13 @@ class Prober:
     def start(self, epoch: int, notify: Callable[[], None]) -> None:
         """Ask the queue, whose pause of `epoch` is over; `notify` when it answered.
 
-        One that is asked already answers for this pause, too.
+        It is asked anew only when this is another pause than that it is asked for now.
         """
-        self._epoch = epoch
         if self._probe is not None:
-            return
+            if epoch == self._epoch:
+                return
+            self._probe.cancel()
+        self._epoch = epoch
         self._probe = asyncio.create_task(self._runner.probe())
         self._probe.add_done_callback(lambda _: notify())
 

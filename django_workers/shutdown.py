@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+LAST_WORDS_SECONDS = 1.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -39,13 +40,21 @@ class StopRequest:
 
 
 def end_at_once(code: int) -> NoReturn:
-    """End the process; in the ordinary way Python would wait for a stuck handler."""
+    """End the process; in the ordinary way Python would wait for a stuck handler.
+
+    What is still to be written of the log gets a moment; it may be what hangs.
+    """
     if sys.exc_info()[0] is not None:
         traceback.print_exc()
         code = 1
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(code)
+    last_resort = threading.Timer(LAST_WORDS_SECONDS, os._exit, [code])
+    last_resort.daemon = True
+    last_resort.start()
+    try:
+        logging.shutdown()
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
 
 
 @contextmanager

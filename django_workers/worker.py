@@ -27,9 +27,18 @@ REFILL_SECONDS = 0.05
 
 
 class Worker:
-    """Drains one queue until it is told to stop."""
+    """Drains one queue until it is told to stop.
 
-    def __init__(self, queue: AbstractTaskQueue, options: WorkerOptions) -> None:
+    `end_process` is called, in another thread and with the exit code, when a handler
+    blocks the event loop for too long: nobody else could end that.
+    """
+
+    def __init__(
+        self,
+        queue: AbstractTaskQueue,
+        options: WorkerOptions,
+        end_process: Callable[[int], object] = lambda code: None,
+    ) -> None:
         self.queue = queue
         self.options = options
         self.database = DatabaseThread(queue.database, f"worker {queue.queue_name}")
@@ -44,7 +53,7 @@ class Worker:
         self.watchdog = Watchdog(
             queue.heartbeat_seconds,
             self._longest_standstill,
-            lambda: len(self.pool.in_flight),
+            partial(end_process, 1),
         )
         self.presence = Presence(
             queue,
@@ -194,8 +203,9 @@ class Worker:
         self.presence.heartbeat.count(outcomes)
 
     async def _bury_dead(self) -> None:
-        while self.dead:
-            worker_id, heartbeat = self.dead.popitem()
+        # Once each: whoever could not be buried yet is told of again.
+        dead, self.dead = self.dead, {}
+        for worker_id, heartbeat in dead.items():
             await self.database(reap, self.queue, worker_id, heartbeat)
 
     async def _release_strangers(self) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 
+import pytest
+
 from django_workers.database import DatabaseThread
 from django_workers.probing import Prober
 from django_workers.running import Runner
 from tests.shop.task_queues import AsyncQueue
 
 
-def test_whoever_is_asked_already_answers_for_the_next_pause_too():
+@pytest.mark.parametrize(("second", "times"), [(1, 1), (2, 2)])
+def test_a_queue_is_asked_once_for_each_pause(second, times):
     class Slow(AsyncQueue):
         asked = 0
 
@@ -20,18 +23,20 @@ def test_whoever_is_asked_already_answers_for_the_next_pause_too():
         runner = Runner(queue, 1)
         prober = Prober(queue, runner, DatabaseThread("default"))
         prober.start(1, answered.set)
-        await asyncio.wait_for(was_asked(), 5)
-        prober.start(2, answered.set)
+        await asyncio.wait_for(was_asked(1), 5)
+        prober.start(second, answered.set)
+        await asyncio.wait_for(was_asked(times), 5)
         may_answer.set()
-        await asyncio.wait_for(answered.wait(), 5)
+        assert prober._probe is not None
+        await asyncio.wait_for(prober._probe, 5)
         assert await runner.close()
 
-    async def was_asked():
-        while not queue.asked:
+    async def was_asked(count):
+        while queue.asked < count:
             await asyncio.sleep(0)
 
     queue, may_answer, answered = Slow(), asyncio.Event(), asyncio.Event()
 
     asyncio.run(ask_twice())
 
-    assert queue.asked == 1
+    assert queue.asked == times

@@ -116,7 +116,7 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from None
         interpreter.tune(worker_options.concurrency)
-        _run(Worker(queue, worker_options))
+        _run(Worker(queue, worker_options, end_at_once))
 
 
 def _run(worker: Worker) -> None:

@@ -112,3 +112,16 @@ def test_a_worker_settles_while_its_next_claim_cannot_lock(caplog):
             lambda: not Parcel.objects.filter(done=False).exists(), what="the second"
         )
     connections.close_all()
+
+
+def test_a_worker_that_cannot_bury_another_stops_all_the_same(caplog):
+    queue = AsyncQueue()
+    queue.heartbeat_seconds = 0.1
+    make_worker(queue)
+
+    with working(queue, poll_seconds=60) as worker, other_client() as frozen:
+        start_of(worker)
+        frozen.execute("SELECT 1 FROM django_workers_queue FOR NO KEY UPDATE")
+        wait_until(lambda: "database.locked" in events(caplog), what="the wait")
+        worker.stop()
+        wait_until(lambda: "worker.stopped" in events(caplog), what="the end")

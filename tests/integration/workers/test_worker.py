@@ -187,7 +187,7 @@ class Grouped(AsyncQueue):
         for success in successes:
             self.note(success.attempt.item.label)
         self.is_settling.set()
-        self.may_commit.wait(SOON)
+        self.may_commit.wait(30)
 
     def process_task_error(self, queryset_item, error):
         super().process_task_error(queryset_item, error)
