@@ -10,7 +10,7 @@ from django.db.backends.utils import strip_quotes
 from .connecting import prepare_connection
 from .events import emit
 
-SQLITE_LOOK_SECONDS = 0.035
+SQLITE_LOOK_SECONDS = 0.04
 # How long the watcher may take to notice that it is to end.
 LISTEN_SECONDS = 0.25
 # The first of many commits is told of at once, those soon after it together.
@@ -74,7 +74,7 @@ class Watcher(threading.Thread):
     def _watch_sqlite(self) -> None:
         connection = connections[self.using]
         connection.ensure_connection()
-        # The driver's own cursor: forty looks a second must cost next to nothing.
+        # The driver's own cursor: 25 looks a second must cost next to nothing.
         ask = connection.connection.cursor().execute
         last = None
         while not self._ended.is_set():
