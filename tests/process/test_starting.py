@@ -62,6 +62,34 @@ def test_a_database_that_was_opened_to_others_stays_so(tmp_path: Path) -> None:
     assert stat.S_IMODE(database.stat().st_mode) == 0o660
 
 
+@pytest.mark.parametrize(
+    ("settings", "synchronous"),
+    [({}, "(2,)"), ({"SQLITE_SYNCHRONOUS": "NORMAL"}, "(1,)")],
+)
+def test_what_is_recorded_outlasts_a_power_cut_unless_speed_is_asked_for(
+    tmp_path: Path, settings: dict[str, str], synchronous: str
+) -> None:
+    environment = RunningProduct(tmp_path, TG_BOT_TOKEN=TOKEN).environment
+    del environment["SQLITE_SYNCHRONOUS"]
+    ask = "cursor = connection.cursor().execute('PRAGMA synchronous')"
+
+    told = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "import django; django.setup(); from django.db import connection; "
+            f"{ask}; print(cursor.fetchone())",
+        ],
+        cwd=ROOT,
+        env=environment | settings,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert told.stdout.strip() == synchronous
+
+
 # --- databases ------------------------------------------------------------------------
 
 

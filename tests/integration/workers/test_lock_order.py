@@ -8,9 +8,12 @@ import contextlib
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from django_workers import PauseQueue
 from django_workers.in_flight import lock_in_flight
+from django_workers.models import Claim
+from django_workers.pausing import resume_by_hand
 from django_workers.presence import release_strangers
 from django_workers.reaping import reap
 from tests.shop.models import Parcel
@@ -107,6 +110,25 @@ def test_who_settles_locks_claims_before_rows(queue, attempts, ending):
 def test_who_gives_back_what_a_worker_does_not_know(worker, attempts, table, before):
     def act():
         release_strangers(worker.pk, "default", [])
+
+    assert locked_before(table, act) == before
+
+
+@pytest.mark.parametrize(("table", "before"), QUEUE_THEN_CLAIMS)
+def test_who_claims(queue, worker, attempts, table, before):
+    # A hold that is over is deleted.
+    key = attempts[0].key
+    Claim.objects.filter(pk=key).update(worker=None, held_until=timezone.now())
+
+    assert locked_before(table, lambda: claim_all(queue, worker)) == before
+
+
+@pytest.mark.parametrize(("table", "before"), QUEUE_THEN_CLAIMS)
+def test_who_lets_a_queue_go_on(queue, attempts, table, before):
+    Claim.objects.update(worker=None, error="parked")
+
+    def act():
+        resume_by_hand(queue.queue_name, "default")
 
     assert locked_before(table, act) == before
 
