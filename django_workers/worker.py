@@ -204,8 +204,8 @@ class Worker:
 
     async def _bury_dead(self) -> None:
         # Once each: whoever could not be buried yet is told of again.
-        dead, self.dead = self.dead, {}
-        for worker_id, heartbeat in dead.items():
+        for worker_id in list(self.dead):
+            heartbeat = self.dead.pop(worker_id)
             await self.database(reap, self.queue, worker_id, heartbeat)
 
     async def _release_strangers(self) -> None:

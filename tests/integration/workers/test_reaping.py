@@ -1,5 +1,6 @@
 """What a dead worker had in flight is given back, and counted only when it is clear."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,9 @@ from django.db import OperationalError
 from django.db.models import F
 
 from django_workers.models import Claim, Worker
+from django_workers.options import WorkerOptions
 from django_workers.reaping import reap
+from django_workers.worker import Worker as WorkerItself
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue, PlainQueue
 from tests.support.settling import claim_all, failure, settle
@@ -242,3 +245,21 @@ def test_an_error_that_the_dead_settles_after_all_is_not_counted_twice(queue, wo
     settle(queue, failure(attempt))
 
     assert failures() == [1]
+
+
+def test_who_is_found_dead_during_a_funeral_is_buried_next(queue):
+    dead, another, found_meanwhile = (make_worker(queue).pk for _ in range(3))
+    observer = WorkerItself(queue, WorkerOptions())
+
+    async def bury():
+        observer.loop = asyncio.get_running_loop()
+        observer.dead.update({dead: 0, another: 0})
+        # What the heartbeat's thread tells reaches the loop a little later.
+        observer._hear_of_dead({found_meanwhile: 0})
+        await observer._bury_dead()
+        observer.database.close()
+
+    asyncio.run(bury())
+
+    assert list(Worker.objects.values_list("pk", flat=True)) == [found_meanwhile]
+    assert observer.dead == {found_meanwhile: 0}

@@ -974,14 +974,15 @@ def test_a_locked_database_is_waited_for():
     queue = Gate()
     make_parcels(2)
 
-    with working(queue):
+    with working(queue) as worker:
         wait_until(lambda: queue.started, what="the first start")
         with locked_database():
             queue.open.set()
             if connection.vendor == "postgresql":
                 wait_until(is_somebody_waiting, what="a wait for the lock")
             else:
-                time.sleep(0.3)  # SQLite tells nobody who waits for its lock.
+                # SQLite tells nobody who waits for its lock.
+                wait_until(lambda: worker.pool.finished, what="something to settle")
             assert len(queue.started) == 1
         wait_until(all_done, what="the rest")
 
