@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
+import pytest
 from django.conf import settings
 from django.db import connection, connections
 
@@ -24,6 +25,7 @@ from django_workers.models import Claim, Queue
 from django_workers.models import Worker as WorkerRow
 from django_workers.options import WorkerOptions
 from django_workers.worker import Worker
+from tests.shop.task_queues import AsyncQueue
 
 from .waiting import wait_until
 
@@ -111,6 +113,18 @@ def start_of(worker: Worker) -> WorkerRow:
     return rows[0]
 
 
+class Gated(AsyncQueue):
+    """Its handlers begin, and end once it is opened."""
+
+    is_open = has_begun = False
+
+    async def handle_task(self, queryset_item: Any) -> None:
+        self.has_begun = True
+        while not self.is_open:
+            await asyncio.sleep(0.01)  # It is at work until then.
+        await super().handle_task(queryset_item)
+
+
 def make_queue(queue: AbstractTaskQueue) -> Queue:
     return Queue.objects.get_or_create(pk=queue.queue_name)[0]
 
@@ -120,6 +134,11 @@ def make_worker(queue: AbstractTaskQueue, **values: Any) -> WorkerRow:
     make_queue(queue)
     defaults = {"host": "elsewhere", "pid": 1}
     return WorkerRow.objects.create(queue_id=queue.queue_name, **defaults | values)
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the names of what was told in the log."""
+    return [record.event for record in caplog.records if hasattr(record, "event")]
 
 
 def has_no_claims() -> bool:

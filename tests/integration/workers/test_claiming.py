@@ -59,11 +59,6 @@ def queue():
     return PlainQueue()
 
 
-@pytest.fixture
-def worker(queue):
-    return make_worker(queue)
-
-
 def test_free_slots_are_filled_from_the_oldest_on(queue, worker):
     parcels = make_parcels(5)
 

@@ -66,16 +66,6 @@ class RecordingQueue(AsyncQueue):
         self.handled[queryset_item.pk] += 1
 
 
-@pytest.fixture
-def queue():
-    return AsyncQueue()
-
-
-@pytest.fixture
-def worker(queue):
-    return make_worker(queue)
-
-
 def look(queue, worker, in_flight=0):
     return Claimer(queue).claim(worker.pk, 99, in_flight)
 
@@ -125,12 +115,6 @@ def test_a_task_that_is_to_run_alone_does_not_wait_for_an_hour(queue, worker):
 
 
 # --- pauses ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def attempts(queue, worker):
-    Parcel.objects.bulk_create(Parcel() for _ in range(3))
-    return claim_all(queue, worker)
 
 
 @BOTH_WAYS

@@ -17,13 +17,11 @@ from django_workers.pausing import resume_by_hand
 from django_workers.presence import release_strangers
 from django_workers.reaping import reap
 from tests.shop.models import Parcel
-from tests.shop.task_queues import AsyncQueue
 from tests.support.settling import claim_all, ended, failure, settle, success
 from tests.support.waiting import wait_until
 from tests.support.workers import (
     in_thread,
     is_somebody_waiting,
-    make_worker,
     other_client,
 )
 
@@ -36,16 +34,6 @@ ORDER = [
     "shop_parcel",
 ]
 QUEUE_THEN_CLAIMS = [(ORDER[0], []), (ORDER[2], [ORDER[0]])]
-
-
-@pytest.fixture
-def queue():
-    return AsyncQueue()
-
-
-@pytest.fixture
-def worker(queue):
-    return make_worker(queue)
 
 
 @pytest.fixture

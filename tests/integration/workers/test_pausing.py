@@ -18,29 +18,12 @@ from django_workers.pausing import (
 )
 from django_workers.reaping import reap
 from tests.shop.models import Parcel
-from tests.shop.task_queues import AsyncQueue
 from tests.support.settling import claim_all, ended, seconds_until, settle
 from tests.support.workers import has_no_claims, make_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NAME = "shop.Parcel"
-
-
-@pytest.fixture
-def queue():
-    return AsyncQueue()
-
-
-@pytest.fixture
-def worker(queue):
-    return make_worker(queue)
-
-
-@pytest.fixture
-def attempts(queue, worker):
-    Parcel.objects.bulk_create(Parcel() for _ in range(3))
-    return claim_all(queue, worker)
 
 
 def look(queue, worker):

@@ -19,16 +19,6 @@ from tests.support.workers import has_no_claims, make_worker
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def queue():
-    return AsyncQueue()
-
-
-@pytest.fixture
-def worker(queue):
-    return make_worker(queue)
-
-
 def in_flight(queue, worker, count):
     Parcel.objects.bulk_create(Parcel() for _ in range(count))
     return claim_all(queue, worker)

@@ -18,30 +18,9 @@ from tests.support.settling import (
     settle,
     success,
 )
-from tests.support.workers import has_no_claims, in_thread, make_worker
+from tests.support.workers import events, has_no_claims, in_thread, make_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def queue():
-    """Its successes are recorded when they are settled."""
-    return AsyncQueue()
-
-
-@pytest.fixture
-def worker(queue):
-    return make_worker(queue)
-
-
-@pytest.fixture
-def attempts(queue, worker):
-    Parcel.objects.bulk_create(Parcel() for _ in range(3))
-    return claim_all(queue, worker)
-
-
-def events(caplog):
-    return [record.event for record in caplog.records if hasattr(record, "event")]
 
 
 def parcel(attempt):

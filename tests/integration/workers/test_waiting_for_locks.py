@@ -3,7 +3,6 @@
 SQLite has one lock, which `timeout` of its OPTIONS limits for every connection.
 """
 
-import asyncio
 import time
 
 import pytest
@@ -17,7 +16,14 @@ from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue
 from tests.support.settling import claim_all, settle, success
 from tests.support.waiting import wait_until
-from tests.support.workers import make_worker, other_client, start_of, working
+from tests.support.workers import (
+    Gated,
+    events,
+    make_worker,
+    other_client,
+    start_of,
+    working,
+)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -27,20 +33,6 @@ pytestmark = [
 ]
 
 LONGEST_SECONDS = 6
-
-
-@pytest.fixture
-def queue():
-    return AsyncQueue()
-
-
-@pytest.fixture
-def worker(queue):
-    return make_worker(queue)
-
-
-def events(caplog):
-    return [record.event for record in caplog.records if hasattr(record, "event")]
 
 
 def test_a_look_at_a_table_that_is_being_altered_is_given_up_and_told(
@@ -87,15 +79,7 @@ def test_a_funeral_that_has_to_wait_is_put_off_and_held_later(queue, worker, cap
 
 
 def test_a_worker_settles_while_its_next_claim_cannot_lock(caplog):
-    class Gate(AsyncQueue):
-        is_open = False
-
-        async def handle_task(self, queryset_item):
-            while not self.is_open:
-                await asyncio.sleep(0.01)
-            await super().handle_task(queryset_item)
-
-    gate = Gate()
+    gate = Gated()
     first = Parcel.objects.create()
     with working(gate, concurrency=2, poll_seconds=0.1) as worker:
         start_of(worker)

@@ -1,6 +1,5 @@
 """New rows are noticed at once, and an idle worker leaves the database in peace."""
 
-import asyncio
 import threading
 import time
 from uuid import uuid4
@@ -20,7 +19,7 @@ from django_workers.wakeup import DEBOUNCE_SECONDS, Watcher, announce
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue
 from tests.support.waiting import wait_until
-from tests.support.workers import make_worker, other_client, start_of, working
+from tests.support.workers import Gated, make_worker, other_client, start_of, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,18 +32,6 @@ class CountingQueue(AsyncQueue):
     def exclude_cycled_failed_tasks(self, queryset):
         self.looks += 1
         return super().exclude_cycled_failed_tasks(queryset)
-
-
-class Gated(AsyncQueue):
-    """Its handlers end once it is opened."""
-
-    is_open = has_begun = False
-
-    async def handle_task(self, queryset_item):
-        self.has_begun = True
-        while not self.is_open:
-            await asyncio.sleep(0.01)
-        await super().handle_task(queryset_item)
 
 
 @pytest.fixture

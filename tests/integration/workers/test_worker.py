@@ -22,6 +22,7 @@ from tests.support.settling import seconds_until
 from tests.support.waiting import wait_until
 from tests.support.workers import (
     drain,
+    events,
     has_no_claims,
     is_somebody_waiting,
     locked_database,
@@ -102,10 +103,6 @@ def all_done():
 def totals(worker):
     heartbeat = worker.presence.heartbeat
     return heartbeat.handled, heartbeat.failed
-
-
-def events(caplog):
-    return [record.event for record in caplog.records if hasattr(record, "event")]
 
 
 # --- handling -------------------------------------------------------------------------
