@@ -68,6 +68,7 @@ class Day:
         self.second_worker: psutil.Popen
         self.later: list[tuple[float, Callable[[], None]]] = []
         self.log: list[str] = []
+        self.placed = 0
         self.left_by_killed = 0
         self.started = time.monotonic()
         chats = telegram.add_started_users(CUSTOMERS)
@@ -85,16 +86,22 @@ class Day:
     def run(self) -> None:
         """Place all orders, evenly, with an act of the script now and then."""
         acts = self._script()
-        for first in range(0, ORDERS, ORDERS_AT_ONCE):
-            while acts and first >= acts[0][0] * ORDERS:
+        while self.placed < ORDERS or self.later:
+            while acts and self.placed >= acts[0][0] * ORDERS:
                 acts.pop(0)[1]()
-            self._do_what_is_due()
-            self._place(range(first, first + ORDERS_AT_ONCE))
-            due = self.started + (first + ORDERS_AT_ONCE) / ORDERS_PER_SECOND
-            time.sleep(max(0.0, due - time.monotonic()))  # customers take their time
-        while self.later:
-            self._do_what_is_due()
-            time.sleep(0.05)  # until what was begun is over
+            self._go_on()
+            time.sleep(0.01)  # customers take their time
+
+    def _go_on(self) -> None:
+        """Do what is due and place the orders that are, if there are more."""
+        now = time.monotonic()
+        for act in [act for at, act in self.later if at <= now]:
+            act()
+        self.later = [(at, act) for at, act in self.later if at > now]
+        due = self.started + self.placed / ORDERS_PER_SECOND
+        if self.placed < ORDERS and now >= due:
+            self._place(range(self.placed, self.placed + ORDERS_AT_ONCE))
+            self.placed += ORDERS_AT_ONCE
 
     def _script(self) -> list[tuple[float, Callable[[], object]]]:
         """Return what happens when such a part of the orders has been placed."""
@@ -121,12 +128,6 @@ class Day:
             )
             for number in numbers
         )
-
-    def _do_what_is_due(self) -> None:
-        now = time.monotonic()
-        for act in [act for at, act in self.later if at <= now]:
-            act()
-        self.later = [(at, act) for at, act in self.later if at > now]
 
     def _in(self, seconds: float, act: Callable[[], None]) -> None:
         self.later.append((time.monotonic() + seconds, act))
@@ -167,7 +168,8 @@ class Day:
         busy = Claim.objects.filter(worker__pid=worker.pid)
 
         def is_sending() -> bool:
-            self._do_what_is_due()  # or Telegram would stay away while this waits
+            # Or Telegram would stay away, or no order be left, while this waits.
+            self._go_on()
             return busy.exists()
 
         wait_until(is_sending, 60, f"a send of process {worker.pid}")
