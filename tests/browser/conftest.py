@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.support.browser import chromium
 from tests.support.desk import Desk, running_desk
+
+# For what a page shows by itself, also on a machine that is busy with other tests.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")

@@ -186,7 +186,7 @@ def test_a_hidden_tab_asks_for_nothing_and_a_shown_one_at_once(
         page.wait_for_timeout(7000)
         assert asked == []
 
-        with page.expect_response("**/admin/dashboard/", timeout=3000):
+        with page.expect_request("**/admin/dashboard/", timeout=3000):
             hide(page, "false")
 
 

@@ -77,7 +77,7 @@ def test_a_large_file_shows_how_far_it_is_and_goes_on_by_itself(
         page.get_by_role("button", name="никого не уведомляя").click()
 
         expect(page.locator("#content-main")).to_contain_text(
-            "Создано заказов: 4000", timeout=60_000
+            "Создано заказов: 4000", timeout=100_000
         )
 
 

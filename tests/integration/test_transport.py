@@ -36,8 +36,8 @@ from tests.support.raw_server import (
     answer,
     answer_everything,
     full_backlog,
+    refusing_port,
     trusting_context,
-    unused_port,
 )
 
 SECRET = "AAG-x9yQm_Zt4rWvKp2LdJc7NfBhUeTsOiY"
@@ -264,7 +264,8 @@ def test_an_answer_in_chunks_is_put_together():
 
 
 def test_a_refused_connection_has_sent_nothing():
-    exchange = send_once(f"http://127.0.0.1:{unused_port()}")
+    with refusing_port() as port:
+        exchange = send_once(f"http://127.0.0.1:{port}")
 
     assert phase_of(exchange) is Phase.NOT_CONNECTED
     assert "Connect call failed" in judge(exchange).description
@@ -793,10 +794,11 @@ def test_tls_goes_through_a_proxy_and_hides_the_token_from_it(proxy_class):
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
 @pytest.mark.parametrize("target", ["http", "https"])
 def test_a_proxy_that_is_down_has_sent_nothing(scheme, target):
-    exchange = send_once(
-        f"{target}://telegram.example",
-        proxy_url=f"{scheme}://shop:{PASSWORD}@127.0.0.1:{unused_port()}",
-    )
+    with refusing_port() as port:
+        exchange = send_once(
+            f"{target}://telegram.example",
+            proxy_url=f"{scheme}://shop:{PASSWORD}@127.0.0.1:{port}",
+        )
 
     assert phase_of(exchange) is Phase.PROXY_FAILED
     assert judge(exchange).kind is Kind.UNREACHABLE
@@ -815,8 +817,8 @@ def test_a_proxy_that_refuses_the_password_has_sent_nothing(proxy_class):
 
 
 def test_a_socks_proxy_that_cannot_reach_telegram_has_sent_nothing():
-    with Socks5Proxy() as proxy:
-        exchange = send_once(f"http://127.0.0.1:{unused_port()}", proxy_url=proxy.url())
+    with Socks5Proxy() as proxy, refusing_port() as port:
+        exchange = send_once(f"http://127.0.0.1:{port}", proxy_url=proxy.url())
 
     assert phase_of(exchange) is Phase.PROXY_FAILED
 

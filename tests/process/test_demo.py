@@ -13,8 +13,6 @@ from bot.demo import running as demo
 from tests.support.product import ROOT, SETTINGS, RunningProduct
 from tests.support.waiting import wait_until
 
-START_SECONDS = 40.0
-
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
@@ -61,7 +59,7 @@ def test_the_check_delivers_an_order_and_leaves_nothing(
     ) as product:
         assert product.wait(60) == 0
         assert product.family() == []
-    assert re.search(r"delivered to her phone in 0\.\d\d s", product.output)
+    assert re.search(r"delivered to her phone in \d+\.\d\d s", product.output)
     assert list(temporary.iterdir()) == []
     assert "Traceback" not in product.output
 
@@ -85,14 +83,14 @@ def test_it_steps_over_busy_ports_and_serves_both_pages_until_ctrl_c(
 
             product.press_ctrl_c()
 
-            assert product.wait(15) == 0
+            assert product.wait() == 0
             assert product.family() == []
     assert list(temporary.iterdir()) == []
 
 
 def test_a_killed_demo_leaves_no_process(tmp_path: Path, temporary: Path) -> None:
     with make_demo(tmp_path, temporary, "--port=0", "--telegram-port=0") as product:
-        product.wait_for_output("Ctrl-C stops it", START_SECONDS)
+        product.wait_for_output("Ctrl-C stops it")
         product.send_signal(signal.SIGKILL)
         wait_until(lambda: product.family() == [], 30, "the end of all children")
 

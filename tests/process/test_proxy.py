@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.product import RunningProduct
 from tests.support.proxies import PASSWORD, HttpProxy, HttpsProxy, Socks5Proxy
-from tests.support.raw_server import authority, unused_port
+from tests.support.raw_server import authority, refusing_port
 from tests.support.telegram import ANNA, RunningTelegram
 from tests.support.waiting import wait_until
 
@@ -85,8 +85,12 @@ def test_polling_and_sending_go_through_the_proxy(
 def test_a_proxy_that_is_down_uses_up_no_attempts(
     tmp_path: Path, telegram: RunningTelegram, scheme: str
 ) -> None:
-    proxy_url = f"{scheme}://shop:{PASSWORD}@127.0.0.1:{unused_port()}"
-    with make_product(tmp_path, telegram, proxy_url) as product:
+    with (
+        refusing_port() as port,
+        make_product(
+            tmp_path, telegram, f"{scheme}://shop:{PASSWORD}@127.0.0.1:{port}"
+        ) as product,
+    ):
         product.wait_for_output("up to 16 at once")
         product.run_django(
             f"OrderNotification.objects.create(order_number='1', tg_user_id={ANNA})"

@@ -202,16 +202,16 @@ def test_demos_that_are_started_at_once_have_telegrams_of_their_own(
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     demos = []
-    for number in range(3):
+    for number in range(2):
         folder = tmp_path / str(number)
         folder.mkdir()
         options = ("--port=0", f"--telegram-port={port}")
         demos.append(RunningProduct(folder, "demo", *options, TMPDIR=str(folder)))
-    with demos[0], demos[1], demos[2]:
+    with demos[0], demos[1]:
         for demo in demos:
-            demo.wait_for_output("Ctrl-C stops it", 80)
+            demo.wait_for_output("Ctrl-C stops it")
         outputs = [demo.output for demo in demos]
 
     phones = [re.findall(r"Phones +(\S+)", output) for output in outputs]
-    assert len({url for (url,) in phones}) == 3
+    assert len({url for (url,) in phones}) == 2
     assert not [line for line in outputs if "Traceback" in line or "in use" in line]

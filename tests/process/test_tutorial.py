@@ -134,8 +134,8 @@ class Reader:
 
     def site_answers(self) -> bool:
         try:
-            return httpx.get(self.site_url).status_code == 302
-        except httpx.ConnectError:
+            return httpx.get(self.site_url, timeout=30).status_code == 302
+        except httpx.TransportError:
             return False
 
     def watch_worker(self, block: Block, expected: Block) -> None:
@@ -153,7 +153,7 @@ class Reader:
 
     def add_notification_on_the_site(self, number: str) -> None:
         password = _variable("DJANGO_SUPERUSER_PASSWORD")
-        with httpx.Client(follow_redirects=True) as browser:
+        with httpx.Client(follow_redirects=True, timeout=30) as browser:
 
             def fill_in(page: str, **fields: str) -> str:
                 browser.get(page).raise_for_status()
@@ -280,11 +280,11 @@ def test_an_idle_worker_stops_at_a_signal_with_exit_code_0(project, number):
 
 
 def test_a_task_in_flight_is_finished_after_sigterm(project, telegram):
-    telegram.set_faults(slow_seconds=1)
+    telegram.set_faults(slow_seconds=2)
     notify(project, "1", ANNA)
     notify(project, "2", ANNA)
     worker = project.start(RUN_WORKER)
-    telegram.wait_for_requests(1)
+    telegram.wait_for_requests(1, timeout=60)
 
     code = worker.stop()
 
@@ -298,7 +298,7 @@ def test_a_second_signal_ends_the_worker_with_its_number(project, telegram, numb
     telegram.add_fault("hang_before")
     notify(project, "1", ANNA)
     worker = project.start(RUN_WORKER)
-    telegram.wait_for_requests(1)
+    telegram.wait_for_requests(1, timeout=60)
     worker.popen.send_signal(number)
     worker.read_until("Stopping: 1 in flight")
 

@@ -89,12 +89,17 @@ def tell(entries: Iterable[Entry]) -> History:
     return reader.history
 
 
+# What makes others take a worker for dead.
+DEADLY = frozenset({"kill", "freeze", "stall"})
+
+
 class _Reader:
     """Has one method for each kind of entry."""
 
     def __init__(self) -> None:
         self.history = History()
         self._runs: dict[tuple[int, int], Run] = {}
+        self._of_busy: list[Entry] = []  # burials of workers with tasks in flight
 
     def take(self, entry: Entry) -> None:
         event = entry["event"]
@@ -187,9 +192,8 @@ class _Reader:
     def _buried(self, entry: Entry) -> None:
         pid = entry["of"]
         self.history.burials[pid].append(entry["at"])
-        faults = {fault.action for fault in self.history.faults[pid]}
-        if entry["claims"] and not faults & {"kill", "freeze", "stall"}:
-            self.history.unfounded.append(entry)
+        if entry["claims"]:
+            self._of_busy.append(entry)
 
     def _thawed(self, entry: Entry) -> None:
         faults = self.history.faults[entry["of"]]
@@ -206,6 +210,12 @@ class _Reader:
         every_fault = [each for few in self.history.faults.values() for each in few]
         freezes = [each for each in every_fault if each.until < INFINITY]
         self.history.freezes = sorted(freezes, key=lambda each: each.since)
+        # A worker that stood still tells of it when it goes on, buried by then.
+        for entry in self._of_busy:
+            faults = self.history.faults[entry["of"]]
+            before = [each for each in faults if each.since < entry["at"]]
+            if not any(each.action in DEADLY for each in before):
+                self.history.unfounded.append(entry)
         # What was cut off by a kill ends with it.
         for run in [run for runs in self.history.runs.values() for run in runs]:
             if run.ending is None:

@@ -196,11 +196,12 @@ async def answer_everything(peer: Peer) -> None:
         await peer.send(answer())
 
 
-def unused_port() -> int:
+@contextlib.contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port where nobody listens, and nobody else can."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
+        yield sock.getsockname()[1]
 
 
 @contextlib.contextmanager

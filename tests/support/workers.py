@@ -29,7 +29,7 @@ from tests.shop.task_queues import AsyncQueue
 
 from .waiting import wait_until
 
-ENDING_SECONDS = 20.0
+ENDING_SECONDS = 60.0
 LONGER_THAN_BETWEEN_LOOKS = 0.2
 
 

@@ -329,6 +329,15 @@ def test_a_burial_of_a_worker_to_which_nothing_happened_is_found(story):
     assert "for no reason" in complaint
 
 
+def test_a_burial_of_a_worker_that_stood_still_is_well(story):
+    """It can tell of that only when it goes on."""
+    story.run(ANNA, 1, 2, recorded=2.1)
+    story.tell(9, "buried", BORIS, of=ANNA, claims=1)
+    story.tell(10, "stalled", ANNA, since=3)
+
+    assert story.verdict() == []
+
+
 def test_a_second_registration_of_a_worker_may_be_buried(story):
     """The answer to the first one was lost."""
     story.run(ANNA, 1, 2, recorded=2.1)
