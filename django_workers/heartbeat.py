@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from django.db import Error, connections
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from .connecting import prepare_connection
 from .database import database_now, limited_wait
@@ -72,8 +72,9 @@ class Heartbeat(threading.Thread):
 
     `report_dead` is called in this thread with the ids and last counters of dead
     workers; `is_evicted` says that this worker itself was buried by another.
-    `last_error` tells why the latest heartbeat could not be written. `clock` is what
-    other workers are judged by. `watchdog` looks after the loop with each beat.
+    `others` is how many more workers the queue had at the latest look. `last_error`
+    tells why the latest heartbeat could not be written. `clock` is what they are
+    judged by. `watchdog` looks after the loop with each beat.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Heartbeat(threading.Thread):
         self.handled = 0
         self.failed = 0
         self.worker_id = 0
+        self.others = 0
         self.last_error = ""
         self._evicted_id: int | None = None
         self._report_dead = report_dead
@@ -113,6 +115,7 @@ class Heartbeat(threading.Thread):
                 started_at=now,
                 heartbeat_at=now,
             )
+            self.others = self._workers().exclude(pk=worker.pk).count()
         self._last_written = before
         self.worker_id = worker.pk
         return worker.pk
@@ -162,7 +165,7 @@ class Heartbeat(threading.Thread):
     def beat(self) -> None:
         """Show once that this worker lives, and report those that do not."""
         before, own_id = boot_seconds(), self.worker_id
-        workers = Worker.objects.using(self.using).filter(queue=self.queue_name)
+        workers = self._workers()
         with limited_wait(self.using):
             others = dict(workers.exclude(pk=own_id).values_list("pk", "heartbeat"))
             # Last, since who freezes in between keeps its row locked for a while.
@@ -172,12 +175,16 @@ class Heartbeat(threading.Thread):
                 handled=self.handled,
                 failed=self.failed,
             )
+        self.others = len(others)
         if written:
             self._last_written = before
         else:
             self._evicted_id = own_id
         if dead := self._observer.observe(others, self._clock()):
             self._report_dead(dead)
+
+    def _workers(self) -> QuerySet[Worker]:
+        return Worker.objects.using(self.using).filter(queue=self.queue_name)
 
     def close(self) -> None:
         self._ended.set()

@@ -14,8 +14,9 @@ from .slots import Slots
 from .task_queues import AbstractTaskQueue
 
 # What waits for a slot has used up its share of the rate already. When slow tasks let
-# it go all at once, it must be little beside what the rate lets start in a second.
-SECONDS_OF_RATE_AHEAD = 0.1
+# it go all at once, it must be little beside what the rate lets start in a second; so
+# much is for one worker, and for all of them together.
+SECONDS_OF_RATE_AHEAD, SECONDS_OF_RATE_AHEAD_IN_ALL = 0.1, 0.5
 
 
 class TaskPool:
@@ -23,7 +24,8 @@ class TaskPool:
 
     `in_flight` holds what runs or waits, `finished` what is to be settled, and
     `started` counts what has begun or is to. Whether a task that had to wait for its
-    slot may still begin, `may_begin` says; `notify` is called when one has ended.
+    slot may still begin, `may_begin` says; `notify` is called when one has ended, and
+    `count_workers` tells how many share the queue's rate.
     """
 
     def __init__(
@@ -33,16 +35,27 @@ class TaskPool:
         runner: Runner,
         may_begin: Callable[[], bool],
         notify: Callable[[], None],
+        count_workers: Callable[[], int],
     ) -> None:
         self.queue = queue
         self.concurrency = concurrency
         self.runner = runner
-        self.room = concurrency + _claims_ahead(queue, concurrency)
         self.in_flight: dict[asyncio.Task[Outcome], Attempt] = {}
         self.finished: list[Outcome] = []
         self.started = 0
         self._slots = Slots(concurrency, may_begin)
+        self._ahead = queue.claims_ahead(concurrency)
+        self._count_workers = count_workers
         self._notify = notify
+
+    @property
+    def room(self) -> int:
+        """How many tasks may run or wait for a slot."""
+        ahead: float = self._ahead
+        if (rate := self.queue.rate) is not None:
+            share = rate * SECONDS_OF_RATE_AHEAD_IN_ALL / self._count_workers()
+            ahead = min(ahead, rate * SECONDS_OF_RATE_AHEAD, share)
+        return self.concurrency + int(ahead)
 
     @property
     def occupied(self) -> int:
@@ -144,10 +157,3 @@ class TaskPool:
         else:
             self.finished.append(self.runner.interrupted(attempt))
         self._notify()
-
-
-def _claims_ahead(queue: AbstractTaskQueue, concurrency: int) -> int:
-    ahead = queue.claims_ahead(concurrency)
-    if queue.rate is None:
-        return ahead
-    return int(min(ahead, queue.rate * SECONDS_OF_RATE_AHEAD))

@@ -47,7 +47,12 @@ class Worker:
         self.runner = Runner(queue, options.concurrency, self._give_up)
         self.news = asyncio.Event()
         self.pool = TaskPool(
-            queue, options.concurrency, self.runner, self._may_begin, self.news.set
+            queue,
+            options.concurrency,
+            self.runner,
+            self._may_begin,
+            self.news.set,
+            lambda: self.presence.heartbeat.others + 1,
         )
         self.prober = Prober(queue, self.runner, self.database)
         self.watchdog = Watchdog(

@@ -9,6 +9,7 @@ import pytest
 
 from django_workers import Attempt, PauseQueue
 from django_workers.claiming import Claimer
+from django_workers.heartbeat import Heartbeat
 from django_workers.models import Claim
 from django_workers.models import Worker as WorkerRow
 from django_workers.options import WorkerOptions
@@ -18,7 +19,14 @@ from django_workers.worker import Worker
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue, PlainQueue
 from tests.support.waiting import wait_until
-from tests.support.workers import drain, has_no_claims, run, working, working_as
+from tests.support.workers import (
+    drain,
+    has_no_claims,
+    make_worker,
+    run,
+    working,
+    working_as,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,6 +93,32 @@ def test_of_a_queue_with_a_rate_only_what_a_tenth_of_a_second_lets_start(rate, r
     queue.rate = rate
 
     assert Worker(queue, WorkerOptions(concurrency=2)).pool.room == room
+
+
+@pytest.mark.parametrize(("others", "ahead"), [(6, 2), (7, 1), (13, 1), (14, 0)])
+def test_all_workers_of_a_rate_wait_with_what_half_a_second_lets_start(others, ahead):
+    queue = Ahead()
+    queue.rate, queue.heartbeat_seconds = 28, 60
+    for _ in range(others):
+        make_worker(queue)
+
+    with working(queue, concurrency=2) as worker:
+        wait_until(lambda: worker.presence.worker_id, what="the registration")
+        assert worker.pool.room == 2 + ahead
+
+
+def test_a_worker_hears_of_those_that_come_and_go(queue, worker):
+    heartbeat = Heartbeat(queue.queue_name, "default", 60, lambda dead: None)
+    heartbeat.register(1)
+    assert heartbeat.others == 1
+
+    another = make_worker(queue)
+    heartbeat.beat()
+    assert heartbeat.others == 2
+
+    another.delete()
+    heartbeat.beat()
+    assert heartbeat.others == 1
 
 
 def test_it_waits_for_a_slot():
