@@ -113,7 +113,7 @@ def test_a_worker_whose_slots_are_full_needs_no_news_until_they_are_not():
     Parcel.objects.create()
 
     with working(queue, concurrency=1, poll_seconds=60) as worker:
-        wait_until(lambda: queue.has_begun, what="a start")
+        wait_until(lambda: queue.begun, what="a start")
         was_needed = worker.watcher.is_needed()
         queue.is_open = True
         wait_until(worker.watcher.is_needed, what="a look that brought nothing")
@@ -149,7 +149,7 @@ def test_a_limit_that_keeps_slots_empty_leaves_the_watcher_at_work():
     Parcel.objects.create()
 
     with working(queue, concurrency=2, poll_seconds=60) as worker:
-        wait_until(lambda: queue.has_begun, what="a start")
+        wait_until(lambda: queue.begun, what="a start")
         is_needed = worker.watcher.is_needed()
         queue.is_open = True
 
