@@ -489,10 +489,22 @@ def test_a_probe_that_crashes_is_told_of_and_prolongs_the_pause(kind, error, cap
 
 
 def test_one_of_two_workers_probes():
-    queue = Probed()
+    class Slow(Probed, Watched):
+        may_end = False
 
-    with working(queue), working(queue):
+        async def probe(self):
+            await super().probe()
+            while not self.may_end:
+                await asyncio.sleep(0.01)  # It is at work until then.
+
+    queue = Slow()
+
+    with working(queue, poll_seconds=0.05), working(queue, poll_seconds=0.05):
         make_parcels(1, todo="pause:0.1")
+        wait_until(lambda: queue.probes, what="the probe")
+        looks = queue.looks
+        wait_until(lambda: queue.looks >= looks + 6, what="looks of both")
+        queue.may_end = True
         wait_until(all_done, what="the end of the pause")
 
     assert len(queue.probes) == 1
