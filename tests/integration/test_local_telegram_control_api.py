@@ -213,7 +213,8 @@ def test_a_stopped_telegram_leaves_no_thread_and_no_port():
         page = running.page_url
         assert httpx.get(page).status_code == 200
 
-    assert set(threading.enumerate()) == before
+    # One of an earlier test may have ended meanwhile.
+    assert set(threading.enumerate()) <= before
     with pytest.raises(httpx.ConnectError):
         httpx.get(page)
     running.stop()

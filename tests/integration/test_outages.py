@@ -116,8 +116,8 @@ def test_an_outage_in_mid_flow_uses_up_only_what_was_in_flight(telegram, begin, 
     chats = thousand_waiting(telegram)
     with sending(concurrency=CONCURRENCY):
         wait_until(lambda: delivered() >= 100, 60, "the first hundred")
-        end = begin(telegram)
         before = pauses_begun()
+        end = begin(telegram)
         wait_until(lambda: pauses_begun() > before, 30, "the pause")
         during = delivered()
         # However long it takes: probes come and go.

@@ -39,7 +39,8 @@ def telegram(settings, caplog) -> Iterator[RunningTelegram]:
     with RunningTelegram(token=TOKEN) as telegram:
         telegram.press_start(ANNA)
         point_to(telegram, settings)
-        settings.NOTIFICATIONS_READ_TIMEOUT = 0.5
+        # Longer than an answer takes on a busy machine.
+        settings.NOTIFICATIONS_READ_TIMEOUT = 2.0
         yield telegram
 
 

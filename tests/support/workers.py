@@ -116,10 +116,11 @@ def start_of(worker: Worker) -> WorkerRow:
 class Gated(AsyncQueue):
     """Its handlers begin, and end once it is opened."""
 
-    is_open = has_begun = False
+    is_open = False
+    begun = 0
 
     async def handle_task(self, queryset_item: Any) -> None:
-        self.has_begun = True
+        self.begun += 1
         while not self.is_open:
             await asyncio.sleep(0.01)  # It is at work until then.
         await super().handle_task(queryset_item)

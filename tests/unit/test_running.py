@@ -336,11 +336,18 @@ def test_an_attempt_that_was_cut_counts_as_interrupted(kind):
 
 def test_a_stuck_thread_is_told_of_after_a_second():
     release = threading.Event()
-    runner = Runner(HandlingQueue(lambda item: release.wait(20)), 1)
+    started = threading.Event()
+
+    def handler(item):
+        started.set()
+        release.wait(20)
+
+    runner = Runner(HandlingQueue(handler), 1)
 
     async def cut():
         task = asyncio.create_task(runner.run(attempt()))
-        await asyncio.sleep(0.1)
+        while not started.is_set():
+            await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
 

@@ -220,7 +220,7 @@ def test_a_held_task_comes_back_on_time(queue, worker):
     claimed = claim(queue, worker)
     assert not claimed.attempts
     assert not claimed.is_empty
-    assert 29 < claimed.wait_seconds < 30
+    assert 25 < claimed.wait_seconds < 30
 
     held.held_until = timezone.now() - timedelta(seconds=1)
     held.save()
@@ -286,7 +286,7 @@ def test_the_next_due_time_of_the_queue_itself_is_waited_for(worker):
 
     queue = Planned()
     claimed = claim(queue, worker)
-    assert 9 < claimed.wait_seconds < 11
+    assert 5 < claimed.wait_seconds < 15
     assert not claimed.is_empty
 
     queue.seconds = -3600
@@ -306,12 +306,12 @@ def make_lone(queue, count):
 
 def test_a_claim_says_when_to_look_for_more_though_it_took_some(queue, worker):
     due, held = make_parcels(2)
-    hold(queue, held, held_until=timezone.now() + timedelta(seconds=5))
+    hold(queue, held, held_until=timezone.now() + timedelta(seconds=30))
 
     claimed = claim(queue, worker, free=2)
 
     assert keys(claimed) == [due.pk]
-    assert 4 < claimed.wait_seconds <= 5
+    assert 25 < claimed.wait_seconds <= 30
 
 
 def test_a_lone_task_is_taken_alone(queue, worker):
@@ -461,7 +461,7 @@ def test_a_commit_that_is_still_under_way_at_the_server_leaves_no_claim_behind(
             Queue.objects.select_for_update(no_key=True).get(pk=queue.queue_name)
             hold(queue, parcel, worker=worker)
             is_claimed.set()
-            is_committed.wait(1)
+            is_committed.wait(0.3)
 
     lost = in_thread(claim_slowly)
     assert is_claimed.wait(5)

@@ -9,7 +9,7 @@ from django_workers.pausing import resume_by_hand, stop_by_hand
 from tests.shop.models import Parcel
 from tests.shop.task_queues import AsyncQueue
 from tests.support.waiting import wait_until
-from tests.support.workers import drain, has_no_claims, start_of, working
+from tests.support.workers import Gated, drain, has_no_claims, start_of, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,10 +59,13 @@ def test_nothing_is_cut_when_the_last_of_max_tasks_runs_for_long():
 
 
 def test_a_drain_that_is_told_to_stop_finishes_what_it_has_and_leaves_the_rest():
-    make_parcels(5, "sleep:0.5")
+    queue = Gated()
+    make_parcels(5)
 
-    with working(AsyncQueue(), drain=True, concurrency=2) as worker:
-        wait_until(lambda: worker.pool.started == 2, what="two starts")
+    with working(queue, drain=True, concurrency=2) as worker:
+        wait_until(lambda: queue.begun == 2, what="two starts")
+        worker.stop()
+        queue.is_open = True
 
     assert count_done() == worker.pool.started == 2
     assert not Parcel.objects.filter(failures__gt=0).exists()
@@ -70,11 +73,12 @@ def test_a_drain_that_is_told_to_stop_finishes_what_it_has_and_leaves_the_rest()
 
 @pytest.mark.parametrize("seconds", [0, 0.2])
 def test_what_the_stop_timeout_cuts_is_a_failed_attempt(seconds):
-    make_parcels(3, "stuck")
+    queue = Gated()
+    make_parcels(3)
     options = {"drain": True, "max_tasks": 2, "concurrency": 2}
 
-    with working(AsyncQueue(), stop_timeout_seconds=seconds, **options) as worker:
-        wait_until(lambda: worker.pool.started == 2, what="two starts")
+    with working(queue, stop_timeout_seconds=seconds, **options) as worker:
+        wait_until(lambda: queue.begun == 2, what="two starts")
 
     assert worker.exit_code == 0
     failed = Parcel.objects.filter(failures=1, last_error="interrupted")

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PARCELS = "tests.shop.task_queues.parcels"
 NOTIFICATIONS = "notifications.task_queues.task_queue"
+SLOW_BEAT = 60.0
 
 
 def ask(path=PARCELS, *options):
@@ -46,6 +47,11 @@ def pause(**values):
     Queue.objects.update(**values)
 
 
+@pytest.fixture(autouse=True)
+def _a_row_without_a_worker_counts_as_alive_for_long(monkeypatch):
+    monkeypatch.setattr(PlainQueue, "heartbeat_seconds", SLOW_BEAT)
+
+
 @pytest.fixture
 def worker():
     return make_worker(PlainQueue())
@@ -64,7 +70,7 @@ def test_a_queue_that_nobody_ever_drained_is_not():
 
 
 def test_a_worker_that_died_is_noticed_before_anybody_buries_it(worker):
-    WorkerRow.objects.update(heartbeat_at=ago(6 * ONE_BEAT))
+    WorkerRow.objects.update(heartbeat_at=ago(6 * SLOW_BEAT))
 
     assert ask() == (
         1,
@@ -89,7 +95,9 @@ def test_workers_of_other_queues_do_not_count():
 @pytest.mark.parametrize("hours", [1, -1])
 def test_after_a_clock_was_set_the_next_heartbeat_tells_again(hours):
     """The jump is what the rows look like: their times are an hour away."""
-    with working(PlainQueue()) as running:
+    queue = PlainQueue()
+    queue.heartbeat_seconds = ONE_BEAT
+    with working(queue) as running:
         row = start_of(running)
         WorkerRow.objects.update(heartbeat_at=ago(3600 * hours))
         same = WorkerRow.objects.filter(pk=row.pk, heartbeat__gt=row.heartbeat + 1)

@@ -280,7 +280,8 @@ def test_receivers_leave_no_connection_open(listen):
         resume_by_hand("shop.Parcel", "default")
     assert wait_until_delivered()
 
-    wait_until(lambda: count() == before, what="the end of the connection")
+    # One of an earlier test, which was still ending, may have been counted, too.
+    wait_until(lambda: count() <= before, what="the end of the connection")
 
 
 def test_too_many_that_wait_are_refused_and_counted():

@@ -83,7 +83,7 @@ def test_a_worker_settles_while_its_next_claim_cannot_lock(caplog):
     first = Parcel.objects.create()
     with working(gate, concurrency=2, poll_seconds=0.1) as worker:
         start_of(worker)
-        wait_until(lambda: worker.pool.running, what="a start")
+        wait_until(lambda: gate.begun, what="a start")
         with other_client() as frozen:
             frozen.execute("SELECT 1 FROM django_workers_queue FOR NO KEY UPDATE")
             Parcel.objects.create()

@@ -59,13 +59,15 @@ def quiet(noticed):
 
 
 def test_an_insert_is_noticed_within_a_tenth_of_a_second(news):
-    quiet(news)
+    def seconds_until_noticed():
+        quiet(news)
+        Parcel.objects.create()
+        committed = time.monotonic()
+        wait_until(lambda: news, what="the news")
+        return news[0] - committed
 
-    Parcel.objects.create()
-    committed = time.monotonic()
-    wait_until(lambda: news, what="the news")
-
-    assert news[0] - committed < 0.1
+    # A busy machine is late now and then, a slow watcher nearly always.
+    assert any(seconds_until_noticed() < 0.1 for _ in range(5))
 
 
 def test_an_insert_of_the_plain_driver_is_noticed(news):
@@ -111,7 +113,7 @@ def test_a_worker_whose_slots_are_full_needs_no_news_until_they_are_not():
     Parcel.objects.create()
 
     with working(queue, concurrency=1, poll_seconds=60) as worker:
-        wait_until(lambda: queue.has_begun, what="a start")
+        wait_until(lambda: queue.begun, what="a start")
         was_needed = worker.watcher.is_needed()
         queue.is_open = True
         wait_until(worker.watcher.is_needed, what="a look that brought nothing")
@@ -147,7 +149,7 @@ def test_a_limit_that_keeps_slots_empty_leaves_the_watcher_at_work():
     Parcel.objects.create()
 
     with working(queue, concurrency=2, poll_seconds=60) as worker:
-        wait_until(lambda: queue.has_begun, what="a start")
+        wait_until(lambda: queue.begun, what="a start")
         is_needed = worker.watcher.is_needed()
         queue.is_open = True
 
