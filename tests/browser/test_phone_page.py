@@ -183,6 +183,8 @@ def test_buttons_of_a_message_work(telegram, open_page, send):
         },
     )
     send(ANNA, "!", reply_markup={"keyboard": [[{"text": "Мои заказы"}]]})
+    # It moves up what is above it, from under the mouse.
+    expect(bubbles(page).last).to_contain_text("!")
 
     page.get_by_role("button", name="Да").click()
     telegram.wait_until(lambda: len(telegram.local.updates) == 2)
