@@ -26,8 +26,8 @@ class Run:
     ending: str | None = None
     # When its ending was committed, as far as anybody lived to tell.
     recorded: float = INFINITY
-    # It was accepted, but the handler could not mark its row.
-    is_unmarked: bool = False
+    # When the handler, whose send was accepted, gave up marking its row.
+    unmarked: float | None = None
 
     def __str__(self) -> str:
         return (
@@ -135,7 +135,7 @@ class _Reader:
         self._runs[run.pid, entry["run"]] = run
 
     def _unmarked(self, entry: Entry) -> None:
-        self._runs[entry["pid"], entry["run"]].is_unmarked = True
+        self._runs[entry["pid"], entry["run"]].unmarked = entry["at"]
 
     def _counted(self, entry: Entry) -> None:
         at, row, reason = entry["at"], entry["row"], entry["reason"]
@@ -145,7 +145,7 @@ class _Reader:
         refused = [
             run
             for run in self._unrecorded(entry["pid"], row)
-            if run.ending == "refused" or run.is_unmarked
+            if run.ending == "refused" or run.unmarked is not None
         ]
         # The latest: the outcomes of earlier ones, whose claims were lost, are dropped.
         if refused:

@@ -90,7 +90,7 @@ def _explains(history: History, first: Run, second: Run) -> bool:
     from the living. A kill is no excuse for what was recorded before, and a freeze
     none when nobody has buried the frozen process.
     """
-    if first.is_unmarked and _disturbances(history, first, "cut"):
+    if _was_kept_from_marking(history, first):
         return True
     for fault in _disturbances(history, first):
         if fault.since + BURIED_AFTER_BEATS * history.beat > second.started:
@@ -102,6 +102,16 @@ def _explains(history: History, first: Run, second: Run) -> bool:
         ):
             return True
     return False
+
+
+def _was_kept_from_marking(history: History, run: Run) -> bool:
+    """Tell whether a cut, or a lock of a frozen process, left the row unmarked."""
+    gave_up = run.unmarked
+    if gave_up is None:
+        return False
+    return bool(_disturbances(history, run, "cut")) or any(
+        fault.since <= gave_up and run.ended <= fault.until for fault in history.freezes
+    )
 
 
 def _disturbances(history: History, run: Run, *actions: str) -> list[Fault]:

@@ -273,6 +273,28 @@ def test_a_cut_explains_a_second_send_where_the_handler_marks_its_row(story):
     assert story.verdict() == []
 
 
+@pytest.mark.parametrize(
+    ("thawed", "complaints"), [(1.8, 1), (2.5, 0), (40, 0)], ids=str
+)
+def test_a_mark_may_have_waited_in_vain_for_a_lock_of_a_frozen_process(
+    story, thawed, complaints
+):
+    story.freeze(BORIS, 1.5, thawed)
+    story.run(ANNA, 1, 2)
+    story.tell(22, "unmarked", ANNA, row=ROW, run=0)
+    story.run(ANNA, 50, 51)
+
+    assert len(story.verdict()) == complaints
+
+
+def test_an_unmarked_row_without_any_trouble_is_found(story):
+    story.run(ANNA, 1, 2)
+    story.tell(2.1, "unmarked", ANNA, row=ROW, run=0)
+    story.run(BORIS, 3, 4)
+
+    assert len(story.verdict()) == 1
+
+
 def test_rows_that_killed_a_worker_together_must_run_alone(story):
     story.run(ANNA, 1, row=1)
     story.run(ANNA, 1, row=2)
