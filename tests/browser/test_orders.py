@@ -183,8 +183,8 @@ def test_an_order_is_found_in_any_letter_case(
 
         for words in ("СМИРНОВА аНна", "8 (916) 000-00-01", f"s{size[0]}"):
             page.fill("#searchbar", words)
-            page.keyboard.press("Enter")
-            page.wait_for_url("**q=*")
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
             expect(page.locator("#result_list")).to_contain_text(f"S{size[0]}")
 
 
