@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from .connecting import prepare_connection
 from .events import emit, is_wanted
+from .lock_debt import LockDebt
 from .statements import begin_writing
 
 P = ParamSpec("P")
@@ -36,9 +37,6 @@ SELECT set_config('idle_in_transaction_session_timeout', '15s', true),
        set_config('statement_timeout', '60s', true)
 """
 LOCK_NOT_AVAILABLE = "55P03"
-# So much may be owed to others, who wait for SQLite's one lock, before it is left to
-# them for as long: a settle and the claim that follows it need no gap between them.
-BUSY_SECONDS_IN_A_ROW = 0.05
 # What the driver tells of as of a mistake of its own (InternalError): the server ended
 # a transaction that stood still for too long, or is a replica that takes no writes yet.
 MAY_PASS = ("25P03", "25P04", "25006")
@@ -146,8 +144,7 @@ class DatabaseThread:
             thread_name_prefix="database",
             initializer=partial(prepare_connection, using, role),
         )
-        self._busy_seconds = 0.0
-        self._free_since = 0.0
+        self._debt = LockDebt()
 
     async def __call__(
         self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
@@ -182,7 +179,8 @@ class DatabaseThread:
 
     def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         connection = connections[self.using]
-        self._leave_room_for_others(connection.vendor)
+        if connection.vendor == "sqlite" and (due := self._debt.pay(time.monotonic())):
+            time.sleep(due)
         started = time.monotonic()
         try:
             return function(*args, **kwargs)
@@ -191,22 +189,7 @@ class DatabaseThread:
             self.had_trouble = True
             raise
         finally:
-            self._free_since = time.monotonic()
-            self._busy_seconds += self._free_since - started
-
-    def _leave_room_for_others(self, vendor: str) -> None:
-        """Leave SQLite unlocked for as long, in all, as it was kept busy.
-
-        It has one writer and no fair queue for it: an eager worker would starve the
-        admin, whose wait for the lock backs off to 100 ms between two looks.
-        """
-        if vendor == "sqlite":
-            idle = time.monotonic() - self._free_since
-            owed = max(0.0, self._busy_seconds - idle)
-            if owed > BUSY_SECONDS_IN_A_ROW:
-                time.sleep(min(owed, 1.0))
-                owed = 0.0
-            self._busy_seconds = owed
+            self._debt.add(started, time.monotonic())
 
     def close(self) -> None:
         """Close the connection and end the thread."""

@@ -264,7 +264,7 @@ def assert_the_script_was_played(found: Reconciliation, day: Day) -> None:
     # may be refused by chance at the last.
     fickle = {customer.tg_user_id for customer in day.fickle}
     given_up = [n for n in found.notifications if n.is_given_up]
-    assert sum(n.tg_user_id not in fickle for n in given_up) <= 15
+    assert sum(n.tg_user_id not in fickle for n in given_up) <= 10
     assert any(n.last_error_code == BLOCKED for n in given_up)
     # An outage uses up no attempts but those of the requests that it cut.
     cut_by_chance = sum(e.fault.startswith("cut") for e in found.entries)

@@ -77,7 +77,7 @@ def test_the_main_job_and_a_polite_end(
 
         product.send_signal(signal.SIGTERM)
 
-        assert product.wait() == 0
+        assert product.wait(10) == 0
         assert product.family() == []
     assert product.query("SELECT processed FROM notifications_ordernotification") == [
         (1,),
@@ -116,7 +116,7 @@ def test_ctrl_c_reaches_the_supervisor_alone_and_sent_twice_at_once_is_one(
         product.press_ctrl_c()
         time.sleep(0.01)  # not a wait for anything: how `timeout` and `uv run` signal
         product.press_ctrl_c()
-        assert product.wait() == 0
+        assert product.wait(10) == 0
         assert "Traceback" not in product.output
         assert product.family() == []
 
@@ -234,7 +234,7 @@ def test_a_second_signal_kills_at_once(
             product.wait(1)
         product.send_signal(signal.SIGTERM)
 
-        assert product.wait(10) == 128 + signal.SIGTERM
+        assert product.wait(2) == 128 + signal.SIGTERM
         assert product.family() == []
 
 
@@ -311,13 +311,13 @@ def test_telegram_down_at_start_is_waited_for_while_the_admin_works(
         telegram.come_back()
 
         telegram.press_start(IVAN)
-        telegram.wait_for_message(IVAN, "Здравствуйте", timeout=60)
+        telegram.wait_for_message(IVAN, "Здравствуйте", timeout=20)
         wait_until(
             lambda: product.query(
                 "SELECT username FROM notifications_botstatus "
                 "WHERE last_error = '' AND last_poll_at IS NOT NULL"
             ),
-            30,
+            15,
             "a good status",
         )
 

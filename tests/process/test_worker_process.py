@@ -1,6 +1,7 @@
 """Real `run_worker` processes: signals, crashes, freezes, lost databases."""
 
 import signal
+import statistics
 import time
 from collections import Counter
 
@@ -185,14 +186,14 @@ def test_the_first_signal_finishes_what_is_in_flight_and_takes_no_more(
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_worker_stops_without_waiting_for_its_next_look(workers, signum):
+def test_an_idle_worker_stops_within_two_seconds(workers, signum):
     worker = workers.start("parcels", "--poll", "60")
     before = time.monotonic()
 
     worker.signal(signum)
 
     assert worker.wait() == 0
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 2
 
 
 @BOTH
@@ -211,8 +212,7 @@ def test_the_second_signal_ends_at_once_with_its_number(workers, queue, first, s
     worker.signal(second)
 
     assert worker.wait() == 128 + second
-    # The handler would have had half a minute.
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 1
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_stuck_handler_is_cut_at_the_deadline_and_counted(workers, queue, todo
     worker.signal(signal.SIGTERM)
 
     assert worker.wait() == 0
-    assert time.monotonic() - before < 15
+    assert time.monotonic() - before < 6
     row = Parcel.objects.get()
     assert (row.failures, row.last_error) == (1, "interrupted")
     assert has_no_claims()
@@ -289,9 +289,11 @@ def test_what_a_killed_worker_held_is_done_by_another(workers, queue):
     first.signal(signal.SIGKILL)
     first.wait()
     Parcel.objects.update(todo="")
+    killed = time.monotonic()
     workers.start(queue)
     wait_until(all_done, what="the row of the dead")
 
+    assert time.monotonic() - killed < 10
     assert Parcel.objects.get().failures == 1
     assert len(workers.ledger.starts()) == 2
 
@@ -385,7 +387,7 @@ def test_a_row_written_by_a_plain_client_is_found_fast(workers):
         wait_for_starts(workers, number)
         latencies.append(workers.ledger.starts()[-1].at - committed)
 
-    assert sorted(latencies)[5] < 1
+    assert sorted(latencies)[5] < 0.15
 
 
 def test_a_database_locked_for_three_seconds_is_waited_for(workers):
@@ -430,13 +432,13 @@ def test_two_idle_workers_do_not_wake_each_other_without_end(workers):
     def cpu_seconds():
         return sum(sum(process.cpu_times()[:2]) for process in processes)
 
-    def is_calm():
+    def share_of_a_second():
         begun, spent = time.monotonic(), cpu_seconds()
-        wait_until(lambda: time.monotonic() - begun > 3, what="three seconds")
-        return (cpu_seconds() - spent) / (time.monotonic() - begun) / 2 < 0.04
+        wait_until(lambda: time.monotonic() - begun > 1, what="a second")
+        return (cpu_seconds() - spent) / (time.monotonic() - begun) / 2
 
-    # Other processes cost these two time, too, but not without end.
-    wait_until(is_calm, timeout=15, what="calm")
+    # What else the machine does may cost these two time in one of them.
+    assert statistics.median(share_of_a_second() for _ in range(3)) < 0.04
     assert not Claim.objects.exists()
 
 

@@ -346,8 +346,7 @@ def test_a_stuck_thread_is_told_of_after_a_second():
 
     async def cut():
         task = asyncio.create_task(runner.run(attempt()))
-        while not started.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(started.wait, 20)
         task.cancel()
         await asyncio.wait([task])
 

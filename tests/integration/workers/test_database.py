@@ -241,56 +241,24 @@ def test_time_goes_on_within_a_transaction():
         assert database_now("default") > before
 
 
-class Clock:
-    """Goes on only while somebody works or sleeps, so that no busy machine counts."""
-
-    now = 0.0
-
-    def monotonic(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Have the database thread go by a clock of the test's own."""
-    clock = Clock()
-    monkeypatch.setattr("django_workers.database.time", clock)
-    return clock
-
-
-def test_sqlite_is_left_unlocked_for_as_long_as_it_was_kept_busy(clock):
-    gaps = gaps_of_work(clock, 0.1, 0.1)
-
-    assert gaps == pytest.approx([0.2 if connection.vendor == "sqlite" else 0.1])
-
-
-def test_what_is_done_in_a_row_on_sqlite_adds_up(clock):
-    first, second, third = gaps_of_work(clock, 0.02, 0.02, 0.02, 0.02)
-
-    # A settle need not wait for the claim after it; three in a row are too many.
-    assert [first, second] == pytest.approx([0.02, 0.02])
-    assert third == pytest.approx(0.08 if connection.vendor == "sqlite" else 0.02)
-
-
-def gaps_of_work(clock, *seconds):
-    """Keep a database thread busy for each of these times; return how far apart."""
+def test_sqlite_is_left_unlocked_for_as_long_as_it_was_kept_busy():
     thread = DatabaseThread("default")
     moments = []
 
-    def work(duration):
-        moments.append(clock.now)
-        clock.now += duration
+    def work():
+        moments.append(time.monotonic())
+        time.sleep(0.2)  # it is at work
 
     async def in_a_row():
-        for duration in seconds:
-            await thread(work, duration)
+        for _ in range(4):
+            await thread(work)
 
     asyncio.run(in_a_row())
     thread.close()
-    return [after - before for before, after in pairwise(moments)]
+
+    gaps = [after - before for before, after in pairwise(moments)]
+    # What is free by itself counts, up to the 50 ms that may be owed.
+    assert (min(gaps) > 0.34) is (connection.vendor == "sqlite")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """New rows are noticed at once, and an idle worker leaves the database in peace."""
 
+import statistics
 import threading
 import time
 from uuid import uuid4
@@ -66,8 +67,8 @@ def test_an_insert_is_noticed_within_a_tenth_of_a_second(news):
         wait_until(lambda: news, what="the news")
         return news[0] - committed
 
-    # A busy machine is late now and then, a slow watcher nearly always.
-    assert any(seconds_until_noticed() < 0.1 for _ in range(5))
+    # A busy machine is late now and then, a slow watcher more often than not.
+    assert statistics.median(seconds_until_noticed() for _ in range(5)) < 0.1
 
 
 def test_an_insert_of_the_plain_driver_is_noticed(news):
